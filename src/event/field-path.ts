@@ -1,0 +1,1 @@
+export type FieldPath = readonly string[];

@@ -1,0 +1,87 @@
+// The counters of one pipeline. They are plain numbers, raised once per batch and never per event, and they
+// reconcile: lines read = events + joined + blank + quarantined lines, and
+// events = delivered + dropped + quarantined + in flight.
+
+export interface PipelineMetrics {
+  /** Bytes taken from the source, decompressed. */
+  bytesRead: number;
+  /** Lines taken from the source; a torn line counts once per part. */
+  linesRead: number;
+  /** Lines that were only white space. */
+  linesBlank: number;
+  /** Lines that became a part of an event begun by an earlier line. */
+  linesJoined: number;
+  /** Lines, or parts of lines, that hold no event and went to the quarantine. */
+  linesQuarantined: number;
+  /** Events decoded. */
+  events: number;
+  /** Events that every sink they were routed to holds durably. */
+  eventsDelivered: number;
+  /** Events left out by configuration: `drop`, `keep`, `otherwise: drop`. */
+  eventsDropped: number;
+  /** Events that a sink rejected and the quarantine holds durably. */
+  eventsQuarantined: number;
+  /** Places where input was lost before Headgate could read it. */
+  gaps: number;
+  /** Rotations of a followed file that were seen. */
+  rotations: number;
+  /** Output segments closed. */
+  segmentsClosed: number;
+  /** Outputs that someone else changed. */
+  outputsTouched: number;
+  /** Retries of failed operations on outputs and state. */
+  retries: number;
+  /** Position records written durably. */
+  commits: number;
+  /** Bytes that exist in the followed files and are not yet committed. */
+  lagBytes: number;
+}
+
+export function createMetrics(): PipelineMetrics {
+  return {
+    bytesRead: 0,
+    linesRead: 0,
+    linesBlank: 0,
+    linesJoined: 0,
+    linesQuarantined: 0,
+    events: 0,
+    eventsDelivered: 0,
+    eventsDropped: 0,
+    eventsQuarantined: 0,
+    gaps: 0,
+    rotations: 0,
+    segmentsClosed: 0,
+    outputsTouched: 0,
+    retries: 0,
+    commits: 0,
+    lagBytes: 0,
+  };
+}
+
+/** Events decoded and not yet durable, dropped or quarantined. */
+export function eventsInFlight(m: PipelineMetrics): number {
+  return m.events - m.eventsDelivered - m.eventsDropped - m.eventsQuarantined;
+}
+
+/** The metrics under their public names, as RUN_SUMMARY prints them and the endpoint serves them. */
+export function namedMetrics(m: PipelineMetrics): Record<string, number> {
+  return {
+    headgate_lines_read_total: m.linesRead,
+    headgate_lines_blank_total: m.linesBlank,
+    headgate_lines_joined_total: m.linesJoined,
+    headgate_lines_quarantined_total: m.linesQuarantined,
+    headgate_bytes_read_total: m.bytesRead,
+    headgate_events_read_total: m.events,
+    headgate_events_delivered_total: m.eventsDelivered,
+    headgate_events_dropped_total: m.eventsDropped,
+    headgate_events_quarantined_total: m.eventsQuarantined,
+    headgate_events_in_flight: eventsInFlight(m),
+    headgate_lag_bytes: m.lagBytes,
+    headgate_gaps_total: m.gaps,
+    headgate_rotations_total: m.rotations,
+    headgate_segments_closed_total: m.segmentsClosed,
+    headgate_outputs_touched_total: m.outputsTouched,
+    headgate_retries_total: m.retries,
+    headgate_commits_total: m.commits,
+  };
+}
