@@ -7,12 +7,12 @@ export type ByteString = string;
 
 /** The UTF-8 bytes of ordinary text, as from a configuration file. */
 export function fromText(text: string): ByteString {
-  return Buffer.from(text, 'utf8').latin1Slice();
+  return Buffer.from(text, 'utf8').toString('latin1');
 }
 
 /** The text for a person to read; invalid UTF-8 becomes U+FFFD. */
 export function toText(bytes: ByteString): string {
-  return Buffer.from(bytes, 'latin1').utf8Slice();
+  return Buffer.from(bytes, 'latin1').toString('utf8');
 }
 
 /** The bytes. */
