@@ -38,4 +38,4 @@ export const count = (text: OptionText<number> & { minimum?: number; maximum?: n
 export const flag = (text: OptionText<boolean>) => Type.Boolean(text);
 export const listOf = <T extends TSchema>(item: T, text: OptionText<unknown[]> & { minItems?: number }) =>
   Type.Array(item, text);
-export const optional = Type.Optional;
+export const optional = <T extends TSchema>(schema: T) => Type.Optional(schema);
