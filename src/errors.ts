@@ -86,6 +86,11 @@ export class UsageError extends HeadgateError {}
 /** A pipeline can't go on: it halts, the others run on, the final exit code is 1. */
 export class HaltError extends HeadgateError {}
 
+/**
+ * What a pipeline holds in memory no longer fits what is on disk: it starts again from its last commit, by itself.
+ */
+export class RestartError extends HeadgateError {}
+
 /** The `code` of a system error (`ENOENT`, `ENOSPC`, …), or undefined for any other value. */
 export function systemCode(error: unknown): string | undefined {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;

@@ -58,19 +58,25 @@ export interface PathPosition {
 /** The position of a file source. */
 export interface SourcePosition {
   paths: PathPosition[];
+  /** After a reset: where to begin, instead of what the configuration says. */
+  readFrom?: 'beginning' | 'end';
 }
 
-/** An output file that is not finished: what `sink/files` may cut, rename or delete. */
+/** An output file that is not finished: one that `sink/files` may cut, rename or delete. */
 export interface SegmentRecord {
   id: number;
-  /** The sink's name, or `quarantine`. */
+  /** The sink's name, or `~quarantine`. */
   sink: string;
-  /** Relative to the sink's `base_dir`. */
+  /** Absolute, so that a changed configuration does not hide it. */
   path: string;
   /** The name before a rotation that may not have happened on disk yet. */
   from?: string;
-  /** The rendered path that it belongs to, where that differs from `path`. */
-  key?: string;
+  /** The rendered path that it belongs to, relative to `base_dir`. */
+  key: string;
+  /** What retention counts it under: the rendered path without its time. Absent where that is the rendered path. */
+  group?: string;
+  /** When its time slice ends; absent where its path holds no time. */
+  sliceEndMs?: number;
   /** Its receipt: so many bytes are committed; what is behind them is cut on start. */
   length: number;
   /** 0 until the file was created and committed. */
@@ -80,6 +86,16 @@ export interface SegmentRecord {
   closed?: boolean;
 }
 
+/** How far a segment is durable as of a marker. */
+export interface Receipt {
+  id: number;
+  length: number;
+  ino: number;
+  closed: boolean;
+  /** The rename that the record announced has happened and is durable. */
+  isRenamed: boolean;
+}
+
 /** The content of `<pipeline>.position.json`, without its checksum. */
 export interface PipelineRecord {
   version: 1;
@@ -87,6 +103,8 @@ export interface PipelineRecord {
   /** Raised by one with each save. */
   generation: number;
   savedAt: string;
+  /** The last run ended by draining: nothing was written behind the receipts. */
+  isClean: boolean;
   source: SourcePosition;
   nextSegmentId: number;
   segments: SegmentRecord[];

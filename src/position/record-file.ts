@@ -1,0 +1,36 @@
+// The text of a position file: JSON for people to read, one version number, and a checksum over the rest. Decoding
+// tells damage from a version of the future; it never repairs or guesses.
+import { createHash } from 'node:crypto';
+import { HaltError } from '../errors.js';
+import type { PipelineRecord } from './position.js';
+
+function checksumOf(record: object): string {
+  return createHash('sha256').update(JSON.stringify(record)).digest('hex');
+}
+
+export function encodeRecord(record: PipelineRecord): Buffer {
+  return Buffer.from(`${JSON.stringify({ ...record, checksum: checksumOf(record) }, null, 1)}\n`);
+}
+
+/** Undefined where the content is damaged. Throws POSITION_VERSION for a newer version. */
+export function decodeRecord(data: Buffer, path: string): PipelineRecord | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(data.toString('utf8'));
+  } catch {
+    return undefined; // Damage is an expected content, told by the return value.
+  }
+  if (typeof parsed !== 'object' || parsed === null || !('version' in parsed)) return undefined;
+  if (typeof parsed.version === 'number' && parsed.version > 1) {
+    throw new HaltError(
+      'POSITION_VERSION',
+      `${path} was written by a newer Headgate (version ${parsed.version}, this one reads 1): install that one again, or restore the state directory from before the update`,
+      { path },
+    );
+  }
+  if (!('checksum' in parsed)) return undefined;
+  const { checksum, ...record } = parsed;
+  if (checksum !== checksumOf(record)) return undefined;
+  // The checksum covers every byte that this very encoder wrote, so the shape is what version 1 wrote.
+  return record as unknown as PipelineRecord;
+}

@@ -1,0 +1,31 @@
+// Batches made by hand: each line is an event without fields, with the tag given.
+import { EventBatch } from '../../src/event/batch.js';
+import type { SubBatch } from '../../src/event/batch.js';
+
+export function batchOf(lines: readonly { tag: string; line: string }[]): SubBatch {
+  const data = Buffer.from(lines.map(({ line }) => `${line}\n`).join(''));
+  const starts = new Int32Array(lines.length);
+  const ends = new Int32Array(lines.length);
+  let at = 0;
+  for (const [i, { line }] of lines.entries()) {
+    starts[i] = at;
+    ends[i] = at + Buffer.byteLength(line);
+    at = (ends[i] ?? 0) + 1;
+  }
+  const batch = new EventBatch({
+    data,
+    path: '/audit.log',
+    file: '/audit.log',
+    offset: 0,
+    readAtMs: 0,
+    size: lines.length,
+    starts,
+    ends,
+    slots: new Int32Array(0),
+    fieldCount: 0,
+    tag: '',
+    quarantined: [],
+  });
+  for (const [i, { tag }] of lines.entries()) batch.tags[i] = tag;
+  return { batch, indexes: Uint32Array.from(lines.keys()) };
+}

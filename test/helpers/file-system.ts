@@ -1,0 +1,23 @@
+// A file system whose operations can be made to fail, for tests of faults.
+import { nodeFileSystem } from '../../src/file-system.js';
+import type { FileSystem } from '../../src/file-system.js';
+
+/** Called before each operation; may throw, and then the operation does not happen. */
+export type Gate = (operation: keyof FileSystem, path: unknown) => void;
+
+export function systemError(code: string, path = ''): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${code}: made by a test, '${path}'`), { code });
+}
+
+/** The real file system behind a gate. */
+export function gatedFileSystem(gate: Gate): FileSystem {
+  return new Proxy(nodeFileSystem, {
+    get(target, name: keyof FileSystem) {
+      const operation = target[name] as (...args: unknown[]) => Promise<unknown>;
+      return async (...args: unknown[]) => {
+        gate(name, args[0]);
+        return operation(...args);
+      };
+    },
+  });
+}
