@@ -1,0 +1,104 @@
+// The closed files that retention may prune, on disk: one JSON line when a file is closed, one when it is gone, made
+// durable before the position record lets go of the file. Files that are not in it are never pruned. It is
+// rewritten at start, without what no longer exists, so it stays as small as what is kept.
+import { constants } from 'node:fs';
+import { systemCode } from '../../errors.js';
+import type { FileSystem } from '../../file-system.js';
+import {
+  readSmallFile,
+  replaceFile,
+  unlinkIfThere,
+  withFile,
+  writeAll,
+} from '../../position/durable-file.js';
+import type { ClosedFile } from './retention.js';
+
+export class Catalog {
+  readonly #fs: FileSystem;
+  readonly #path: string;
+  /** By group, oldest first. */
+  readonly #groups = new Map<string, ClosedFile[]>();
+  #length = 0;
+
+  constructor(fs: FileSystem, path: string) {
+    this.#fs = fs;
+    this.#path = path;
+  }
+
+  get groups(): ReadonlyMap<string, readonly ClosedFile[]> {
+    return this.#groups;
+  }
+
+  /** Reads what the last run left; a half-written last line is ignored. May be tried again after a failure. */
+  async open(): Promise<void> {
+    const text = (await readSmallFile(this.#fs, this.#path))?.toString('utf8') ?? '';
+    const files = new Map<string, ClosedFile>();
+    for (const line of text.split('\n').slice(0, -1)) {
+      const entry = parseEntry(line);
+      if (!entry) continue;
+      if (entry.gone) files.delete(entry.path);
+      else files.set(entry.path, entry);
+    }
+    this.#groups.clear();
+    let kept = '';
+    for (const file of files.values()) {
+      if (!(await this.#isThere(file))) continue;
+      this.#insert(file);
+      kept += `${JSON.stringify(file)}\n`;
+    }
+    const data = Buffer.from(kept);
+    await replaceFile(this.#fs, this.#path, data);
+    await unlinkIfThere(this.#fs, `${this.#path}.1`);
+    this.#length = data.length;
+  }
+
+  /** Takes in a closed file; durable when it resolves. A file that is in it already changes nothing. */
+  async add(file: ClosedFile): Promise<void> {
+    if (this.#groups.get(file.group)?.some(({ path }) => path === file.path)) return;
+    await this.#append(`${JSON.stringify(file)}\n`);
+    this.#insert(file);
+  }
+
+  /** Removes a file from disk, if it is still the one that was closed, and from the catalog. */
+  async prune(file: ClosedFile): Promise<void> {
+    if (await this.#isThere(file)) await this.#fs.unlink(file.path);
+    await this.#append(`${JSON.stringify({ path: file.path, gone: true })}\n`);
+    const rest = (this.#groups.get(file.group) ?? []).filter(({ path }) => path !== file.path);
+    if (rest.length > 0) this.#groups.set(file.group, rest);
+    else this.#groups.delete(file.group);
+  }
+
+  #insert(file: ClosedFile): void {
+    const files = this.#groups.get(file.group);
+    if (files) files.push(file);
+    else this.#groups.set(file.group, [file]);
+  }
+
+  async #isThere(file: ClosedFile): Promise<boolean> {
+    try {
+      const found = await this.#fs.lstat(file.path);
+      return found.isFile && found.ino === file.ino;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
+      throw error;
+    }
+  }
+
+  async #append(line: string): Promise<void> {
+    const data = Buffer.from(line);
+    await withFile(this.#fs, this.#path, constants.O_WRONLY | constants.O_CREAT, async (fd) => {
+      await writeAll(this.#fs, fd, data, this.#length);
+      await this.#fs.fdatasync(fd);
+    });
+    this.#length += data.length;
+  }
+}
+
+// A damaged line costs no more than that its file is not pruned.
+function parseEntry(line: string): (ClosedFile & { gone?: boolean }) | undefined {
+  try {
+    return JSON.parse(line) as ClosedFile & { gone?: boolean };
+  } catch {
+    return undefined;
+  }
+}

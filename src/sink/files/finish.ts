@@ -1,0 +1,126 @@
+// What happens to a segment once its end is committed: it is compressed where the sink says so, taken into the
+// catalog where retention will need it, let go by the record, and then what is over the limits is pruned. In the
+// background, two at a time; each step can be repeated after a crash, and a fault of the disk is waited out.
+import { HeadgateError } from '../../errors.js';
+import type { FileSystem } from '../../file-system.js';
+import { retry } from '../../pipeline/backoff.js';
+import type { RetryOptions } from '../../pipeline/backoff.js';
+import type { SegmentStore } from '../../pipeline/component.js';
+import type { Catalog } from './catalog.js';
+import { compressSegment, plainFile } from './gzip.js';
+import type { ClosedSegment, FinishedFile } from './gzip.js';
+import { filesToPrune } from './retention.js';
+import type { RetentionOptions } from './retention.js';
+
+const PARALLEL = 2;
+
+export interface FinishOptions extends RetryOptions {
+  fs: FileSystem;
+  store: SegmentStore;
+  isCompressed: boolean;
+  mode: number;
+  retention: RetentionOptions;
+  /** Undefined where nothing is ever pruned. */
+  catalog: Catalog | undefined;
+  now: () => number;
+}
+
+export interface Closed extends ClosedSegment {
+  id: number;
+  group: string;
+}
+
+export class Finisher {
+  readonly #options: FinishOptions;
+  readonly #stop = new AbortController();
+  readonly #queue: Closed[] = [];
+  readonly #running = new Set<Promise<void>>();
+  /** Retention changes the catalog one group at a time. */
+  #pruning: Promise<void> = Promise.resolve();
+  #failure: unknown;
+
+  constructor(options: FinishOptions) {
+    this.#options = { ...options, signal: AbortSignal.any([options.signal, this.#stop.signal]) };
+  }
+
+  /** Takes a segment whose end is committed. */
+  add(segment: Closed): void {
+    this.#queue.push(segment);
+    this.#next();
+  }
+
+  /** Resolves when nothing is left to do. Rejects when aborted. */
+  async drain(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+    await this.#pruning;
+    if (this.#failure !== undefined) throw this.#failure as Error;
+  }
+
+  /** Breaks off what is under way: the next start does it again. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#queue.length = 0;
+    await Promise.all(this.#running);
+    await this.#pruning;
+  }
+
+  /** Prunes what has become too old or too much, in every group. */
+  pruneAll(): void {
+    for (const group of this.#options.catalog?.groups.keys() ?? []) this.#prune(group);
+  }
+
+  #next(): void {
+    while (this.#running.size < PARALLEL) {
+      const segment = this.#queue.shift();
+      if (!segment) return;
+      const run = this.#finish(segment)
+        .catch((error: unknown) => {
+          this.#failure = error; // Aborted: the next start does what is left.
+        })
+        .finally(() => {
+          this.#running.delete(run);
+          this.#next();
+        });
+      this.#running.add(run);
+    }
+  }
+
+  async #finish(segment: Closed): Promise<void> {
+    const { store, catalog, now, metrics } = this.#options;
+    const file = await this.#settleFile(segment);
+    if (file && catalog) {
+      const entry = { ...file, group: segment.group, closedAtMs: now() };
+      await retry(this.#options, 'write the catalog of closed files', () => catalog.add(entry));
+    }
+    await store.forget([segment.id]);
+    metrics.segmentsClosed++;
+    if (catalog) this.#prune(segment.group);
+  }
+
+  async #settleFile(segment: Closed): Promise<FinishedFile | undefined> {
+    const { fs, isCompressed, mode, signal, log, metrics, component } = this.#options;
+    return retry(this.#options, `compress ${segment.path}`, async () => {
+      try {
+        return await (isCompressed ? compressSegment(fs, segment, mode, signal) : plainFile(fs, segment));
+      } catch (error) {
+        if (!(error instanceof HeadgateError)) throw error;
+        metrics.outputsTouched++;
+        log.error({ code: error.code, component, path: error.path }, error.message);
+        return undefined;
+      }
+    });
+  }
+
+  #prune(group: string): void {
+    const { catalog, retention, now } = this.#options;
+    this.#pruning = this.#pruning
+      .then(async () => {
+        for (const file of filesToPrune(catalog?.groups.get(group) ?? [], retention, now())) {
+          await retry(this.#options, `prune ${file.path}`, async () => catalog?.prune(file));
+        }
+      })
+      .catch((error: unknown) => {
+        this.#failure = error; // Aborted.
+      });
+  }
+}

@@ -1,0 +1,319 @@
+// The `files` sink: each event becomes one line of the file that its tag (or any value) and its time name. This file
+// finds the output of each event and decides when outputs close; `writer.ts` puts the lines on disk exactly once,
+// `finish.ts` compresses and prunes, `restore.ts` brings everything back to the last commit after a crash.
+import {
+  bytes,
+  count,
+  directory,
+  duration,
+  oneOf,
+  optional,
+  pathTemplate,
+  Type,
+} from '../../config/schema.js';
+import type { Static } from '../../config/schema.js';
+import { bytesOf, millisecondsOf } from '../../config/units.js';
+import { compileTime } from '../../event/audit.js';
+import type { EventBatch, SubBatch } from '../../event/batch.js';
+import type { ByteString } from '../../event/byte-string.js';
+import { compileAlternatives } from '../../event/template.js';
+import { defineSink } from '../../pipeline/component.js';
+import type { Recovery, Sink, SinkContext } from '../../pipeline/component.js';
+import { retry } from '../../pipeline/backoff.js';
+import type { Receipt } from '../../position/position.js';
+import { Catalog } from './catalog.js';
+import { Directories } from './directories.js';
+import { Finisher } from './finish.js';
+import { parsePathTemplate, renderPath, sliceOf } from './path-template.js';
+import type { PathTemplate, TimeSlice } from './path-template.js';
+import { isLimited } from './retention.js';
+import { restoreSegments } from './restore.js';
+import { isDue } from './rotate.js';
+import { createOutput } from './segment.js';
+import type { Output } from './segment.js';
+import { outputName } from './segment-name.js';
+import { SegmentWriter } from './writer.js';
+
+/** How often outputs are looked at that may be due to close. */
+const TICK_MS = 500;
+/** How often files are looked at that may have become too old to keep. */
+const PRUNE_TICK_MS = 60_000;
+/**
+ * So many outputs may be open: each costs memory and a place in the position record. Beyond it the longest idle ones
+ * are closed early, which costs nothing but smaller files.
+ */
+const MAX_OPEN_OUTPUTS = 10_000;
+/** Values cached with their outputs; the cache is emptied when it is full. */
+const MAX_CACHED = 2 * MAX_OPEN_OUTPUTS;
+
+const rotateOptions = Type.Object(
+  {
+    max_bytes: optional(
+      bytes({
+        description: 'Close a file before it becomes larger than this.',
+        default: '100MiB',
+        examples: ['100MiB'],
+      }),
+    ),
+    max_age: optional(
+      duration({
+        description: 'Close a file this long after it was begun. Without it, age closes no file.',
+        examples: ['1h'],
+      }),
+    ),
+    keep: optional(
+      count({
+        description: 'How many closed files to keep per rendered path without its time. Without it, all.',
+        minimum: 0,
+        examples: [48],
+      }),
+    ),
+    keep_bytes: optional(
+      bytes({
+        description: 'How many bytes of closed files to keep per rendered path without its time.',
+        examples: ['1GiB'],
+      }),
+    ),
+    keep_age: optional(duration({ description: 'How long to keep closed files.', examples: ['7d'] })),
+  },
+  { additionalProperties: false, description: 'When files are closed and pruned.', default: {} },
+);
+
+const options = Type.Object({
+  base_dir: directory({
+    description: 'The directory that holds every file of this sink; made (0750) where it does not exist.',
+    examples: ['/var/log/audit-by-namespace'],
+  }),
+  path: pathTemplate({
+    description:
+      'The file of an event, relative to `base_dir`. Each `{{ }}` becomes part of exactly one path segment; `%Y %m %d %H %M %S %j` stand for the event time in UTC and make time slices.',
+    examples: ['{{ tag }}.%Y%m%d%H.log'],
+  }),
+  rotate: optional(rotateOptions),
+  compress: optional(
+    oneOf(['on_rotate', 'none'], {
+      description:
+        '`on_rotate`: a closed file is replaced by its `.gz`, which appears under its name only when it is whole. `none`: files stay plain.',
+      default: 'none',
+    }),
+  ),
+  mode: optional(
+    Type.String({
+      description: 'Permissions of the files, octal; not subject to the umask.',
+      default: '0640',
+      pattern: '^0[0-7]{3}$',
+    }),
+  ),
+  durability: optional(
+    oneOf(['fsync', 'write'], {
+      description:
+        '`fsync`: what is committed survives a power cut. `write`: it survives a kill of the process, not of the machine.',
+      default: 'fsync',
+    }),
+  ),
+  flush_interval: optional(
+    duration({
+      description: 'An event can be read in its file at most this long after it was accepted.',
+      default: '20ms',
+    }),
+  ),
+  grace: optional(
+    duration({
+      description:
+        'How long after its end a time slice still takes late events; later ones begin a numbered file.',
+      default: '5m',
+    }),
+  ),
+  max_open_files: optional(
+    count({
+      description:
+        'How many files are held open; the least recently used are closed and opened again when needed.',
+      minimum: 1,
+      default: 512,
+    }),
+  ),
+});
+type FilesOptions = Static<typeof options>;
+
+/** The output that a combination of values had last, for the time slice that it was in. */
+interface Cached {
+  output: Output;
+  sliceStartMs: number;
+}
+
+class FilesSink implements Sink {
+  readonly #context: SinkContext;
+  readonly #baseDir: string;
+  readonly #template: PathTemplate;
+  readonly #values: ((batch: EventBatch, i: number) => ByteString)[];
+  readonly #time: (batch: EventBatch, i: number) => number;
+  readonly #rotate: { maxAgeMs: number; graceMs: number };
+  readonly #writer: SegmentWriter;
+  readonly #finisher: Finisher;
+  readonly #catalog: Catalog | undefined;
+  /** Open outputs by rendered path. */
+  readonly #outputs = new Map<string, Output>();
+  #cache = new Map<ByteString, Cached>();
+  /** The slice of the event before; at first one that holds no time. */
+  #slice: TimeSlice = { startMs: Infinity, endMs: -Infinity, date: new Date(0) };
+  #newestMs = -Infinity;
+  #ticker: NodeJS.Timeout | undefined;
+  #prunedAtMs = 0;
+
+  constructor(options: FilesOptions, context: SinkContext) {
+    const parsed = parsePathTemplate(options.path);
+    if ('faults' in parsed) throw new Error('impossible: a path that validation has passed');
+    this.#context = context;
+    this.#baseDir = options.base_dir;
+    this.#template = parsed.template;
+    this.#values = parsed.template.parts.flatMap((part) =>
+      part.kind === 'value' ? [compileAlternatives(part.alternatives, context.fields)] : [],
+    );
+    this.#time = parsed.template.unit === undefined ? () => 0 : compileTime(context.fields);
+    const { rotate = {} } = options;
+    const size = (text: string | undefined): number => (text === undefined ? Infinity : bytesOf(text));
+    const time = (text: string | undefined): number => (text === undefined ? Infinity : millisecondsOf(text));
+    this.#rotate = { maxAgeMs: time(rotate.max_age), graceMs: millisecondsOf(options.grace ?? '5m') };
+    const retention = {
+      keep: rotate.keep ?? Infinity,
+      keepBytes: size(rotate.keep_bytes),
+      keepAgeMs: time(rotate.keep_age),
+    };
+    const { fs, log, metrics, signal, store, clock, component } = context;
+    const mode = Number.parseInt(options.mode ?? '0640', 8);
+    const common = { component, log, metrics, signal, fs, store, mode, now: () => clock.now() };
+    if (isLimited(retention)) this.#catalog = new Catalog(fs, store.stateFile(context.name, 'closed.jsonl'));
+    this.#finisher = new Finisher({
+      ...common,
+      isCompressed: options.compress === 'on_rotate',
+      retention,
+      catalog: this.#catalog,
+    });
+    this.#writer = new SegmentWriter({
+      ...common,
+      sink: context.name,
+      directories: new Directories(fs, options.base_dir),
+      maxBytes: bytesOf(rotate.max_bytes ?? '100MiB'),
+      maxOpenFiles: options.max_open_files ?? 512,
+      flushIntervalMs: millisecondsOf(options.flush_interval ?? '20ms'),
+      isFsync: options.durability !== 'write',
+    });
+  }
+
+  async open(recovery: Recovery): Promise<void> {
+    const catalog = this.#catalog;
+    if (catalog) await retry(this.#context, 'read the catalog of closed files', () => catalog.open());
+    for (const record of await restoreSegments(this.#context, recovery)) {
+      const { path, key } = record;
+      if (record.closed) {
+        this.#finisher.add({ ...record, group: record.group ?? key });
+      } else if (path.startsWith(`${this.#baseDir}/`)) {
+        const output = this.#addOutput(key, record.group ?? key, record.sliceEndMs ?? Infinity);
+        this.#writer.adopt(output, record, path.slice(this.#baseDir.length + 1));
+      }
+    }
+    this.#finisher.pruneAll();
+    this.#ticker = setInterval(() => {
+      this.#tick(false);
+    }, TICK_MS);
+    this.#ticker.unref();
+  }
+
+  async write({ batch, indexes }: SubBatch): Promise<void> {
+    for (const i of indexes) this.#writer.append(this.#outputOf(batch, i), batch, i);
+    await this.#writer.room();
+  }
+
+  async settle(): Promise<Receipt[]> {
+    return this.#writer.settle();
+  }
+
+  committed(receipts: readonly Receipt[]): void {
+    for (const segment of this.#writer.takeClosed(receipts)) this.#finisher.add(segment);
+  }
+
+  hasChanges(): boolean {
+    return this.#writer.hasChanges;
+  }
+
+  endOfInput(): void {
+    this.#tick(true);
+  }
+
+  async close(finish: boolean): Promise<void> {
+    clearInterval(this.#ticker);
+    await this.#writer.close();
+    await (finish ? this.#finisher.drain() : this.#finisher.stop());
+  }
+
+  #outputOf(batch: EventBatch, i: number): Output {
+    const timeMs = this.#time(batch, i);
+    if (timeMs > this.#newestMs) this.#newestMs = timeMs;
+    if (timeMs < this.#slice.startMs || timeMs >= this.#slice.endMs)
+      this.#slice = sliceOf(this.#template.unit, timeMs);
+    const values = this.#values;
+    const first = values[0];
+    let cacheKey = first ? first(batch, i) : '';
+    let all = [cacheKey];
+    if (values.length > 1) {
+      all = values.map((value) => value(batch, i));
+      cacheKey = all.map((value) => `${value.length}:${value}`).join('');
+    }
+    const cached = this.#cache.get(cacheKey);
+    if (cached && cached.sliceStartMs === this.#slice.startMs && !cached.output.isGone) return cached.output;
+    const { key, group } = renderPath(this.#template, this.#slice, all);
+    const output = this.#outputs.get(key) ?? this.#addOutput(key, group, this.#slice.endMs);
+    if (this.#cache.size >= MAX_CACHED) this.#cache = new Map();
+    this.#cache.set(cacheKey, { output, sliceStartMs: this.#slice.startMs });
+    return output;
+  }
+
+  #addOutput(key: string, group: string, sliceEndMs: number): Output {
+    if (this.#outputs.size >= MAX_OPEN_OUTPUTS) this.#closeIdlest();
+    const output = createOutput(outputName(key, this.#template.ext), group, sliceEndMs);
+    this.#outputs.set(key, output);
+    return output;
+  }
+
+  /** Closes the tenth of the outputs that was idle longest. */
+  #closeIdlest(): void {
+    const lastAppendMs = (output: Output): number => output.active?.lastAppendMs ?? 0;
+    const outputs = [...this.#outputs.values()].sort((a, b) => lastAppendMs(a) - lastAppendMs(b));
+    for (const output of outputs.slice(0, MAX_OPEN_OUTPUTS / 10)) this.#closeOutput(output);
+  }
+
+  #closeOutput(output: Output): void {
+    this.#writer.closeActive(output);
+    output.isGone = true;
+    this.#outputs.delete(output.name.key);
+  }
+
+  #tick(isEnd: boolean): void {
+    const nowMs = this.#context.clock.now();
+    const moment = { nowMs, newestMs: this.#newestMs, isEnd };
+    for (const output of this.#outputs.values()) {
+      if (!isDue(output, this.#rotate, moment)) continue;
+      // A path without time goes on being used, and its output knows which name is free.
+      if (output.sliceEndMs === Infinity) this.#writer.closeActive(output);
+      else this.#closeOutput(output);
+    }
+    if (nowMs - this.#prunedAtMs >= PRUNE_TICK_MS) {
+      this.#prunedAtMs = nowMs;
+      this.#finisher.pruneAll();
+    }
+  }
+}
+
+export const filesSink = defineSink({
+  name: 'files',
+  summary: 'Writes each event as one line to a file named by its tag, or by any of its fields, and its time.',
+  options,
+  examples: [
+    `type: files
+base_dir: /var/log/audit-by-namespace
+path: '{{ tag }}.%Y%m%d%H.log'
+rotate: { max_bytes: 100MiB, keep: 48 }
+compress: on_rotate`,
+  ],
+  create: (options, context) => new FilesSink(options, context),
+});

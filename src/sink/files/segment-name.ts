@@ -1,0 +1,58 @@
+// The names of one output and of its segments. An output is a rendered path (`audit.team-a.2026112110.log`); its
+// segments are files: `<stem><ext>`, then `<stem>~000001<ext>` and so on, each perhaps with `.gz`. `~` is never part
+// of a value or of a template's text, so no other output can have such a name.
+import { posix } from 'node:path';
+
+/** A file name may be this long on every file system in use. */
+export const LONGEST_NAME = 255;
+/** Room that a rendered name leaves for `~`, up to nine digits, `.gz` and the suffix of a temporary file. */
+export const SUFFIX_ROOM = 1 + 9 + 3 + 4;
+
+/** Added to a segment's name while its compressed form is being written. */
+export const TEMPORARY_SUFFIX = '~gz';
+
+export interface OutputName {
+  /** The rendered path, relative to `base_dir`. */
+  key: string;
+  /** Its directory, `''` for `base_dir` itself. */
+  directory: string;
+  /** Its file name in two parts; segments put their sequence between them. */
+  stem: string;
+  ext: string;
+}
+
+/** Splits a rendered path; `ext` is what the template says that its extension is. */
+export function outputName(key: string, ext: string): OutputName {
+  const directory = posix.dirname(key);
+  const base = posix.basename(key);
+  return {
+    key,
+    directory: directory === '.' ? '' : directory,
+    stem: base.slice(0, base.length - ext.length),
+    ext,
+  };
+}
+
+/** The path of a numbered segment, relative to `base_dir`. */
+export function numberedPath(name: OutputName, sequence: number): string {
+  return posix.join(name.directory, `${name.stem}~${String(sequence).padStart(6, '0')}${name.ext}`);
+}
+
+/** The sequence of the segment called `base`, 0 for the plain name; undefined where it is no segment of this output. */
+export function sequenceOf(name: OutputName, base: string): number | undefined {
+  let rest = base;
+  for (const suffix of [TEMPORARY_SUFFIX, '.gz']) {
+    if (rest.endsWith(suffix)) rest = rest.slice(0, -suffix.length);
+  }
+  if (rest === name.stem + name.ext) return 0;
+  if (!rest.startsWith(`${name.stem}~`) || !rest.endsWith(name.ext)) return undefined;
+  const digits = rest.slice(name.stem.length + 1, rest.length - name.ext.length);
+  return /^\d{6,9}$/.test(digits) ? Number(digits) : undefined;
+}
+
+/** The first sequence that is greater than that of every file in `names`, which are base names of one directory. */
+export function nextSequence(name: OutputName, names: readonly string[]): number {
+  let highest = 0;
+  for (const base of names) highest = Math.max(highest, sequenceOf(name, base) ?? 0);
+  return highest + 1;
+}
