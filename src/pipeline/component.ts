@@ -3,12 +3,12 @@
 // come from it; `components.ts` lists them.
 import type { Static, TObject } from '@sinclair/typebox';
 import type { Fault } from '../event/fault.js';
-import type { EventBatch, Chunk, Marker, QuarantineEntry, SubBatch } from '../event/batch.js';
+import type { Chunk, EventBatch, Marker, SubBatch } from '../event/batch.js';
 import type { FieldRegistry } from '../event/fields.js';
 import type { FileSystem } from '../file-system.js';
 import type { Logger } from '../log.js';
 import type { PipelineMetrics } from '../metrics.js';
-import type { SegmentRecord, SourcePosition } from '../position/position.js';
+import type { Receipt, SegmentRecord, SourcePosition } from '../position/position.js';
 
 /** Milliseconds since the epoch; tests bring their own. */
 export interface Clock {
@@ -54,16 +54,30 @@ export interface Processor {
   process(batch: EventBatch): void;
 }
 
+/** What the last run left behind. */
+export interface Recovery {
+  /** This sink's segments as last committed. */
+  segments: readonly SegmentRecord[];
+  /** What was written after the commit will be read again: it must be cut. False after a gap: then it's all there is. */
+  isReread: boolean;
+  /** The last run drained: what stands behind a receipt is somebody else's. */
+  isClean: boolean;
+}
+
 export interface Sink {
-  /** Before the first write: recovers from the last run; `segments` are this sink's, as last committed. */
-  open(segments: readonly SegmentRecord[]): Promise<void>;
+  /** Before the first write: recovers from the last run. */
+  open(recovery: Recovery): Promise<void>;
   /** Resolves when the sink has room for more: accepted, not durable. The sink may read `events` until it settles. */
   write(events: SubBatch): Promise<void>;
   /** Resolves with the receipts when everything written before is durable; not called again before `write` resolved. */
-  settle(marker: Marker): Promise<SegmentRecord[]>;
-  /** After the receipts of a marker were saved: work that needs them durable (compression, pruning) may begin. */
-  committed(): void;
-  /** With `finish`: ends what would otherwise go on in the background (closing due slices, compression, pruning). */
+  settle(marker: Marker): Promise<Receipt[]>;
+  /** These receipts were saved: work that needs them durable (compression, pruning) may begin. */
+  committed(receipts: readonly Receipt[]): void;
+  /** Something changed since the last `settle` that a marker must make durable. */
+  hasChanges(): boolean;
+  /** No event will follow, ever: closes what is due now rather than later. Before the last `settle`. */
+  endOfInput(): void;
+  /** With `finish`: first ends what would otherwise go on in the background (compression, pruning). */
   close(finish: boolean): Promise<void>;
 }
 
@@ -72,8 +86,12 @@ export interface SegmentStore {
   nextSegmentId(): number;
   /** Saves the given entries beside the last committed position; resolves when that is durable. */
   begin(entries: readonly SegmentRecord[]): Promise<void>;
+  /** Replaces entries as a whole, after recovery has looked at the disk; resolves when that is durable. */
+  amend(entries: readonly SegmentRecord[]): Promise<void>;
   /** Takes entries out of the record; resolves when that is durable. */
   forget(ids: readonly number[]): Promise<void>;
+  /** A path in the state directory for a file of this sink, `<pipeline>~<sink>.<suffix>`. */
+  stateFile(sink: string, suffix: string): string;
 }
 
 interface Definition<T extends TObject> {
@@ -96,8 +114,9 @@ export interface ProcessorDefinition<T extends TObject = TObject> extends Defini
   create(options: Static<T>, context: ComponentContext): Processor;
 }
 export interface SinkContext extends ComponentContext {
+  /** The sink's name in the configuration. */
+  name: string;
   store: SegmentStore;
-  quarantine(entry: QuarantineEntry): void;
 }
 export interface SinkDefinition<T extends TObject = TObject> extends Definition<T> {
   kind: 'sink';

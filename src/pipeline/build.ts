@@ -1,0 +1,88 @@
+// Makes the components of one pipeline from its validated configuration. Nothing is opened here.
+import { components } from '../components.js';
+import { bytesOf } from '../config/units.js';
+import type { ComponentConfig, PipelineConfig } from '../config/pipeline-config.js';
+import { JsonLinesDecoder } from '../codec/json-lines.js';
+import { fromText } from '../event/byte-string.js';
+import { FieldRegistry } from '../event/fields.js';
+import { compileWhen, parseWhen } from '../event/match.js';
+import type {
+  ComponentContext,
+  ComponentDefinition,
+  Processor,
+  SegmentStore,
+  Sink,
+  Source,
+} from './component.js';
+import { Quarantine, QUARANTINE } from './quarantine.js';
+import { Router } from './router.js';
+
+export type BuildContext = Omit<ComponentContext, 'fields' | 'component'> & {
+  store: SegmentStore;
+  stateDirectory: string;
+};
+
+export interface Parts {
+  source: Source;
+  decoder: JsonLinesDecoder;
+  processors: Processor[];
+  router: Router;
+  /** In the order that the router numbers them. */
+  sinks: Sink[];
+  sinkNames: string[];
+  quarantine: Quarantine;
+}
+
+export function buildPipeline(config: PipelineConfig, context: BuildContext): Parts {
+  const fields = new FieldRegistry();
+  const at = (component: string): ComponentContext => ({
+    ...context,
+    fields,
+    component,
+    log: context.log.child({ pipeline: config.name }),
+  });
+  const source = definitionOf('source', config.source).create(config.source.options, at('source'));
+  const processors = config.processors.map((processor, i) =>
+    definitionOf('processor', processor).create(processor.options, at(`processors[${i}]`)),
+  );
+  const sinkNames = [...config.sinks.keys()];
+  const sinks = [...config.sinks].map(([name, sink]) =>
+    definitionOf('sink', sink).create(sink.options, { ...at(`sinks.${name}`), name, store: context.store }),
+  );
+  const routes = config.routes.map(({ when, to }) => ({
+    when: when === undefined ? undefined : compileWhen(conditionOf(when), fields),
+    to: to.map((name) => sinkNames.indexOf(name)),
+  }));
+  const quarantine = new Quarantine(
+    { ...at('quarantine'), name: QUARANTINE, store: context.store },
+    context.stateDirectory,
+    bytesOf(config.quarantine.max_bytes),
+  );
+  const decoder = new JsonLinesDecoder(fields, fromText(config.name), context.metrics);
+  return {
+    source,
+    decoder,
+    processors,
+    router: new Router(routes, sinks.length),
+    sinks,
+    sinkNames,
+    quarantine,
+  };
+}
+
+function definitionOf<K extends ComponentDefinition['kind']>(
+  kind: K,
+  { type }: ComponentConfig,
+): Extract<ComponentDefinition, { kind: K }> {
+  const found = components.find(
+    (each): each is Extract<ComponentDefinition, { kind: K }> => each.kind === kind && each.name === type,
+  );
+  if (!found) throw new Error(`impossible: unvalidated ${kind} ${type}`);
+  return found;
+}
+
+function conditionOf(when: unknown) {
+  const parsed = parseWhen(when);
+  if ('faults' in parsed) throw new Error('impossible: unvalidated condition');
+  return parsed.condition;
+}

@@ -1,0 +1,147 @@
+// Where lines go that no sink can take: `<pipeline>.quarantine.jsonl` in the state directory, one JSON object a line
+// with the original bytes, the place that they came from and the reason. It is written by the same code as any
+// output, so its lines are neither lost nor doubled. When all quarantine files together reach the configured
+// size, the pipeline waits until someone makes room: dropping would be silent.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemCode } from '../errors.js';
+import type { QuarantineEntry } from '../event/batch.js';
+import type { Receipt } from '../position/position.js';
+import { Directories } from '../sink/files/directories.js';
+import { Finisher } from '../sink/files/finish.js';
+import { restoreSegments } from '../sink/files/restore.js';
+import { createOutput } from '../sink/files/segment.js';
+import type { Output } from '../sink/files/segment.js';
+import { outputName } from '../sink/files/segment-name.js';
+import { SegmentWriter } from '../sink/files/writer.js';
+import type { Recovery, SinkContext } from './component.js';
+
+/** The quarantine's name among the sinks of a record; no configured sink can have it. */
+export const QUARANTINE = '~quarantine';
+
+const MODE = 0o600;
+const SEGMENT_BYTES = 64 * 1024 * 1024;
+const FULL_POLL_MS = 1_000;
+const REMIND_EVERY_MS = 30_000;
+
+export class Quarantine {
+  readonly #context: SinkContext;
+  readonly #maxBytes: number;
+  readonly #directory: string;
+  readonly #output: Output;
+  readonly #writer: SegmentWriter;
+  readonly #finisher: Finisher;
+  #bytes = 0;
+
+  constructor(context: SinkContext, directory: string, maxBytes: number) {
+    this.#context = context;
+    this.#maxBytes = maxBytes;
+    this.#directory = directory;
+    this.#output = createOutput(outputName(`${context.pipeline}.quarantine.jsonl`, '.jsonl'), '', Infinity);
+    const { fs, log, metrics, signal, store, clock, component } = context;
+    const now = (): number => clock.now();
+    const common = { component, log, metrics, signal, fs, store, now, mode: MODE };
+    this.#writer = new SegmentWriter({
+      ...common,
+      sink: QUARANTINE,
+      directories: new Directories(fs, directory),
+      maxBytes: SEGMENT_BYTES,
+      maxOpenFiles: 1,
+      flushIntervalMs: 20,
+      isFsync: true,
+    });
+    const retention = { keep: Infinity, keepBytes: Infinity, keepAgeMs: Infinity };
+    this.#finisher = new Finisher({ ...common, isCompressed: false, retention, catalog: undefined });
+  }
+
+  async open(recovery: Recovery): Promise<void> {
+    for (const record of await restoreSegments(this.#context, recovery)) {
+      if (record.closed) this.#finisher.add({ ...record, group: '' });
+      else this.#writer.adopt(this.#output, record, record.path.slice(this.#directory.length + 1));
+    }
+    this.#bytes = await this.#countBytes();
+  }
+
+  /** Takes the entries of one batch; resolves when there is room for more. */
+  async write(entries: readonly QuarantineEntry[]): Promise<void> {
+    for (const entry of entries) {
+      const line = this.#encode(entry);
+      if (this.#bytes + line.length > this.#maxBytes) await this.#waitForRoom(line.length);
+      this.#bytes += line.length;
+      this.#writer.appendLine(this.#output, line);
+      await this.#writer.room();
+    }
+  }
+
+  async settle(): Promise<Receipt[]> {
+    return this.#writer.settle();
+  }
+
+  committed(receipts: readonly Receipt[]): void {
+    for (const segment of this.#writer.takeClosed(receipts)) this.#finisher.add(segment);
+  }
+
+  get hasChanges(): boolean {
+    return this.#writer.hasChanges;
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.close();
+    await this.#finisher.stop();
+  }
+
+  #encode(entry: QuarantineEntry): Buffer {
+    const { reason, path, offset, length, detail, raw, sink } = entry;
+    const text = raw.toString('utf8');
+    // Bytes that are not UTF-8 would not come back from a JSON string.
+    const isText = Buffer.from(text, 'utf8').equals(raw);
+    const time = new Date(this.#context.clock.now()).toISOString();
+    const line = {
+      time,
+      pipeline: this.#context.pipeline,
+      reason,
+      path,
+      offset,
+      length,
+      ...(sink === undefined ? {} : { sink }),
+      detail,
+      ...(isText ? { raw: text } : { raw_base64: raw.toString('base64') }),
+      truncated: raw.length < length,
+    };
+    return Buffer.from(`${JSON.stringify(line)}\n`);
+  }
+
+  /** The size of every quarantine file of this pipeline, open or closed. */
+  async #countBytes(): Promise<number> {
+    const { fs, pipeline } = this.#context;
+    let bytes = 0;
+    for (const name of await fs.readdir(this.#directory)) {
+      if (!name.startsWith(`${pipeline}.quarantine`)) continue;
+      try {
+        bytes += (await fs.lstat(`${this.#directory}/${name}`)).size;
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error; // Taken away while we counted.
+      }
+    }
+    return bytes;
+  }
+
+  async #waitForRoom(neededBytes: number): Promise<void> {
+    const { log, component, signal } = this.#context;
+    let remindedAtMs = -Infinity;
+    for (;;) {
+      // What waits in memory is not in the files yet; writing it is part of making room visible.
+      await this.#writer.room();
+      this.#bytes = await this.#countBytes();
+      if (this.#bytes + neededBytes <= this.#maxBytes) return;
+      if (performance.now() - remindedAtMs >= REMIND_EVERY_MS) {
+        remindedAtMs = performance.now();
+        const detail = { code: 'QUARANTINE_FULL', component, path: this.#directory, bytes: this.#bytes };
+        log.error(
+          detail,
+          'the quarantine is full and the pipeline waits: move its closed files away, or raise quarantine.max_bytes',
+        );
+      }
+      await sleep(FULL_POLL_MS, undefined, { signal });
+    }
+  }
+}

@@ -1,0 +1,56 @@
+// Which sinks get an event: the first route whose condition holds, or the last one, which has none. Works on whole
+// batches and makes one list of event numbers per sink.
+import type { EventBatch, SubBatch } from '../event/batch.js';
+
+export interface Route {
+  /** Undefined: every event. */
+  when: ((batch: EventBatch, i: number) => boolean) | undefined;
+  /** Numbers of sinks. */
+  to: readonly number[];
+}
+
+/** How a batch is divided; `undefined` for sinks that get nothing of it. */
+export interface Division {
+  perSink: (SubBatch | undefined)[];
+  /** Events that no processor dropped and that some sink gets. */
+  routed: number;
+  /** Events dropped by processors, or matched by no route. */
+  dropped: number;
+}
+
+export class Router {
+  readonly #routes: readonly Route[];
+  readonly #sinkCount: number;
+
+  constructor(routes: readonly Route[], sinkCount: number) {
+    this.#routes = routes;
+    this.#sinkCount = sinkCount;
+  }
+
+  divide(batch: EventBatch): Division {
+    const lists = new Array<Uint32Array | undefined>(this.#sinkCount);
+    const lengths = new Uint32Array(this.#sinkCount);
+    let routed = 0;
+    for (let i = 0; i < batch.size; i++) {
+      if (batch.dropped[i] === 1) continue;
+      const to = this.#sinksOf(batch, i);
+      if (!to) continue;
+      routed++;
+      for (const sink of to) {
+        const list = (lists[sink] ??= new Uint32Array(batch.size));
+        const length = lengths[sink] ?? 0;
+        list[length] = i;
+        lengths[sink] = length + 1;
+      }
+    }
+    const perSink = lists.map((list, sink) => list && { batch, indexes: list.subarray(0, lengths[sink]) });
+    return { perSink, routed, dropped: batch.size - routed };
+  }
+
+  #sinksOf(batch: EventBatch, i: number): readonly number[] | undefined {
+    for (const route of this.#routes) {
+      if (!route.when || route.when(batch, i)) return route.to;
+    }
+    return undefined;
+  }
+}
