@@ -14,10 +14,15 @@ export interface OptionText<T = string> extends SchemaOptions {
   examples?: T[];
 }
 
+/** The text of a size or a duration; less than `formatMinimum` is a fault. */
+export interface UnitText extends OptionText {
+  formatMinimum?: string;
+}
+
 /** A size with its unit: `64MiB`. Read it with `parseBytes`. */
-export const bytes = (text: OptionText): TString => Type.String({ ...text, format: 'bytes' });
+export const bytes = (text: UnitText): TString => Type.String({ ...text, format: 'bytes' });
 /** A duration with its unit: `30s`. Read it with `parseDuration`. */
-export const duration = (text: OptionText): TString => Type.String({ ...text, format: 'duration' });
+export const duration = (text: UnitText): TString => Type.String({ ...text, format: 'duration' });
 /** `{{ field ?? "text" }}` in ordinary text. */
 export const template = (text: OptionText): TString => Type.String({ ...text, format: 'template' });
 /** A relative path in which each `{{ }}` becomes part of one path segment and strftime letters stand for event time. */

@@ -1,7 +1,8 @@
 // Sizes and durations of a pipeline file: `<int><B|KiB|MiB|GiB|kB|MB|GB>` and `<int><ms|s|m|h|d>`. A bare number is
 // a fault, because nobody can tell what it was meant to be.
 
-const BYTE_UNITS: Readonly<Record<string, number>> = {
+/** How many bytes each unit is. */
+export const BYTE_UNITS: Readonly<Record<string, number>> = {
   B: 1,
   kB: 1e3,
   MB: 1e6,
@@ -10,7 +11,8 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   MiB: 2 ** 20,
   GiB: 2 ** 30,
 };
-const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 };
+/** How many milliseconds each unit is. */
+export const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 };
 
 function parse(text: string, units: Readonly<Record<string, number>>): number | undefined {
   const match = /^(\d{1,15})([A-Za-z]+)$/.exec(text);

@@ -1,0 +1,46 @@
+// What no file can show alone: two pipelines of one name would share a position, two sinks that render the same
+// path would write into each other's files.
+import { posix } from 'node:path';
+import type { ConfigDocument } from './document.js';
+import type { Validated } from './validate.js';
+
+/** Reports faults between pipelines that are loaded together, to the later one of each two. */
+export function checkTogether(validated: readonly Validated[]): void {
+  const files = new Map<string, string>();
+  const owners = new Map<string, { document: ConfigDocument; sink: string }>();
+  for (const { document, name, sinks } of validated) {
+    if (name !== undefined) checkPipelineName(files, document, name);
+    for (const [sink, component] of sinks) {
+      const directory = component?.options['base_dir'];
+      const path = component?.options['path'];
+      if (typeof directory !== 'string' || typeof path !== 'string') continue;
+      // The files that a sink writes are told by both together: `/a` and `b/c.log` are `/a/b` and `c.log`.
+      const target = posix.join(directory, path);
+      const owner = owners.get(target);
+      if (!owner) {
+        owners.set(target, { document, sink });
+        continue;
+      }
+      const place = owner.document === document ? '' : ` of ${owner.document.file}`;
+      document.report(['sinks', sink], {
+        code: 'CONFIG_SHARED_PATH',
+        message: `the sink \`${sink}\` writes to the same files as the sink \`${owner.sink}\`${place}`,
+        hint: 'give each sink a `base_dir` or a `path` of its own',
+        atKey: true,
+      });
+    }
+  }
+}
+
+function checkPipelineName(files: Map<string, string>, document: ConfigDocument, name: string): void {
+  const other = files.get(name);
+  if (other === undefined) {
+    files.set(name, document.file);
+    return;
+  }
+  document.report(['pipeline'], {
+    code: 'CONFIG_DUPLICATE_PIPELINE',
+    message: `the pipeline of ${document.file} has the same name as that of ${other}`,
+    hint: 'give each a name of its own with `pipeline: NAME`: positions are stored by it',
+  });
+}

@@ -1,0 +1,19 @@
+// Conditions and templates of options that validation has passed: to find one of them broken here is a bug.
+import { parseWhen } from '../event/match.js';
+import type { Condition } from '../event/match.js';
+import { parseTemplate } from '../event/template.js';
+import type { Template } from '../event/template.js';
+
+/** The condition of a validated `when`. */
+export function conditionOf(value: unknown): Condition {
+  const parsed = parseWhen(value);
+  if ('faults' in parsed) throw new Error(`impossible: unvalidated condition ${JSON.stringify(value)}`);
+  return parsed.condition;
+}
+
+/** The template of a validated text. */
+export function templateOf(text: string): Template {
+  const parsed = parseTemplate(text);
+  if ('faults' in parsed) throw new Error(`impossible: unvalidated template ${JSON.stringify(text)}`);
+  return parsed.template;
+}
