@@ -2,7 +2,7 @@
 // until it works or the pipeline is stopped. The first failure is logged at once, then one line in 30 seconds says
 // that it still waits, and one says that it goes on.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemCode } from '../errors.js';
+import { HaltError, RestartError, systemCode } from '../errors.js';
 import type { Code } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { PipelineMetrics } from '../metrics.js';
@@ -27,6 +27,12 @@ export function retryDelayMs(attempt: number, random: () => number): number {
   return random() * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt, 20));
 }
 
+/** Trying again changes nothing: the pipeline has to start again or to halt, or there is a bug. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof RestartError || error instanceof HaltError) return true;
+  return error instanceof Error && error.message.startsWith('impossible:');
+}
+
 /** Runs `operation` until it succeeds; `action` says what it does, for the log. Rejects only when aborted. */
 export async function retry<T>(
   options: RetryOptions,
@@ -46,7 +52,7 @@ export async function retry<T>(
       return value;
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof Error && error.message.startsWith('impossible:')) throw error;
+      if (isFinal(error)) throw error;
       metrics.retries++;
       const nowMs = performance.now();
       if (waitingSinceMs === 0) waitingSinceMs = nowMs;

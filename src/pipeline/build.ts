@@ -39,7 +39,6 @@ export function buildPipeline(config: PipelineConfig, context: BuildContext): Pa
     ...context,
     fields,
     component,
-    log: context.log.child({ pipeline: config.name }),
   });
   const source = definitionOf('source', config.source).create(config.source.options, at('source'));
   const processors = config.processors.map((processor, i) =>

@@ -48,7 +48,7 @@ export interface PathPosition {
   current: FilePosition | null;
   /** Backups up to and including this stem are finished, whether they still exist or not. */
   finishedThrough: string | null;
-  /** Finished backups that still exist. */
+  /** The newest finished backups, at most 256, whether they still exist or not; see `source/file/finished.ts`. */
   finished: FinishedBackup[];
   /** The newest gaps, at most 100, and how many there were in all. */
   gaps: Gap[];

@@ -220,7 +220,11 @@ class FilesSink implements Sink {
   }
 
   async write({ batch, indexes }: SubBatch): Promise<void> {
-    for (const i of indexes) this.#writer.append(this.#outputOf(batch, i), batch, i);
+    const nowMs = this.#context.clock.now();
+    for (let k = 0; k < indexes.length; k++) {
+      const i = indexes[k] ?? 0;
+      this.#writer.append(this.#outputOf(batch, i), batch, i, nowMs);
+    }
     await this.#writer.room();
   }
 

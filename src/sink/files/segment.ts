@@ -90,7 +90,7 @@ export class Segment {
     let chunk = pending.chunks.at(-1);
     if (!chunk || chunk.length - pending.lastLength < length) {
       if (chunk) pending.chunks[pending.chunks.length - 1] = chunk.subarray(0, pending.lastLength);
-      chunk = takeChunk(length, this.#expectedBytes - pending.bytes);
+      chunk = takeChunk(length, Math.max(this.#expectedBytes - pending.bytes, pending.bytes));
       pending.chunks.push(chunk);
       pending.lastLength = 0;
     }

@@ -26,7 +26,7 @@ import { Segment } from './segment.js';
 import type { Output } from './segment.js';
 
 /** Accepted and not yet written bytes above which the stream is held back, and above which a cycle starts at once. */
-const MAX_PENDING_BYTES = 16 * 1024 * 1024;
+const MAX_PENDING_BYTES = 12 * 1024 * 1024;
 const FLUSH_BYTES = 4 * 1024 * 1024;
 /** libuv runs four file operations at a time by default. */
 const PARALLEL = 4;
@@ -61,9 +61,12 @@ export class SegmentWriter {
   readonly #dirty = new Set<Segment>();
   /** Segments that a settled and not yet committed marker closes, by id. */
   readonly #closed = new Map<number, Closed>();
+  /** Accepted and not yet written, and what of it no cycle has taken yet. */
   #pendingBytes = 0;
+  #untakenBytes = 0;
   #cycles: Promise<void> = Promise.resolve();
-  #isCycleDue = false;
+  /** The flush that is waiting for its turn; it takes what is there when that comes. */
+  #dueFlush: symbol | undefined;
   #timer: NodeJS.Timeout | undefined;
   #roomWaiters: (() => void)[] = [];
   #failure: unknown;
@@ -73,15 +76,15 @@ export class SegmentWriter {
     this.#descriptors = new Descriptors(options.fs, options.directories, options.maxOpenFiles);
   }
 
-  /** Appends event i to an output's open segment, or to a new one where that is full. */
-  append(output: Output, batch: EventBatch, i: number): void {
+  /** Appends event i to an output's open segment, or to a new one where that is full. `nowMs` is the time of the call. */
+  append(output: Output, batch: EventBatch, i: number, nowMs: number): void {
     const length = batch.byteLength(i) + 1;
-    this.#segmentFor(output, length).append(batch, i, length);
+    this.#segmentFor(output, length, nowMs).append(batch, i, length);
   }
 
   /** Appends bytes that are a whole line. */
   appendLine(output: Output, line: Buffer): void {
-    const segment = this.#segmentFor(output, line.length);
+    const segment = this.#segmentFor(output, line.length, this.#options.now());
     const at = segment.reserve(line.length);
     line.copy(segment.pending?.chunks.at(-1) ?? line, at);
   }
@@ -89,12 +92,12 @@ export class SegmentWriter {
   /** Resolves when there is room for more. Rejects when writing has failed for good. */
   async room(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure as Error;
-    if (this.#pendingBytes === 0) return;
-    if (this.#pendingBytes >= FLUSH_BYTES) this.#flush();
-    else
+    if (this.#untakenBytes >= FLUSH_BYTES) this.#flush();
+    else if (this.#untakenBytes > 0) {
       this.#timer ??= setTimeout(() => {
         this.#flush();
       }, this.#options.flushIntervalMs);
+    }
     while (this.#pendingBytes >= MAX_PENDING_BYTES && this.#failure === undefined) {
       await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
     }
@@ -102,7 +105,9 @@ export class SegmentWriter {
 
   /** Writes and makes durable what was appended so far; resolves with the receipts of everything that changed. */
   settle(): Promise<Receipt[]> {
-    // What belongs before the marker is taken now, before anything else can be appended.
+    // What belongs before the marker is taken now, before anything else can be appended. A flush that waits in front
+    // of it must not run any more: it would write what is appended after the marker before what is taken here.
+    this.#dueFlush = undefined;
     const jobs = this.#take();
     return this.#enqueue(async () => {
       await this.#write(jobs);
@@ -153,17 +158,17 @@ export class SegmentWriter {
     await this.#descriptors.closeAll();
   }
 
-  #segmentFor(output: Output, length: number): Segment {
+  #segmentFor(output: Output, length: number, nowMs: number): Segment {
     let segment = output.active;
     if (segment && segment.size + length > this.#options.maxBytes && segment.size > 0) {
       this.closeActive(output);
       segment = undefined;
     }
-    const now = this.#options.now();
-    segment ??= output.active = new Segment(this.#options.store.nextSegmentId(), output, now);
-    segment.lastAppendMs = now;
+    segment ??= output.active = new Segment(this.#options.store.nextSegmentId(), output, nowMs);
+    segment.lastAppendMs = nowMs;
     this.#queue(segment);
     this.#pendingBytes += length;
+    this.#untakenBytes += length;
     return segment;
   }
 
@@ -178,6 +183,7 @@ export class SegmentWriter {
     this.#timer = undefined;
     const segments = this.#queued;
     this.#queued = [];
+    this.#untakenBytes = 0;
     return segments.map((segment) => {
       segment.isQueued = false;
       return { segment, buffers: segment.takePending(), isClosing: segment.isClosing };
@@ -185,10 +191,11 @@ export class SegmentWriter {
   }
 
   #flush(): void {
-    if (this.#isCycleDue) return;
-    this.#isCycleDue = true;
+    if (this.#dueFlush) return;
+    const flush = (this.#dueFlush = Symbol('flush'));
     this.#enqueue(async () => {
-      this.#isCycleDue = false;
+      if (this.#dueFlush !== flush) return;
+      this.#dueFlush = undefined;
       await this.#write(this.#take());
     }).catch(() => {
       // Kept in #failure: the next `room` or `settle` tells.

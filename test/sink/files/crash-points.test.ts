@@ -83,14 +83,20 @@ async function live(directory: string, mode: Mode, dieAt: number): Promise<numbe
   try {
     await sink.open({ segments: store.segments, isReread: true, isClean: store.isClean });
     await store.markRunning();
+    let committing = Promise.resolve();
     let next = store.position?.paths[0]?.current?.offset ?? 0;
     for (let id = 1; next < LINES; id++) {
       // Batches of different sizes, a marker after every third.
       const size = 1 + (next % 5);
       await sink.write(batchOf(lines.slice(next, next + size)));
       next = Math.min(LINES, next + size);
-      if (id % 3 === 0) await commit(next);
+      if (id % 3 !== 0) continue;
+      // As in a pipeline: the stream goes on while a marker settles.
+      await committing;
+      committing = commit(next);
+      committing.catch(() => undefined);
     }
+    await committing;
     sink.endOfInput();
     await commit(next);
     await sink.close(true);

@@ -1,0 +1,184 @@
+// `npm run bench`: Headgate against the yardstick on the same input in the same run, the runs taking turns so that a
+// slow minute of the machine hits all of them; and its parts by themselves. Medians are shown.
+//
+//   node bench/run.mjs [--mb 500] [--runs 5] [--write]
+//
+// `--write` keeps the result in bench/RESULTS.md. Ends with 1 if Headgate is slower or bigger than it promises.
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { gunzipSync } from 'node:zlib';
+import { sample, writeRepeated } from './input.mjs';
+import { measureFunction, measureProgram, median } from './measure.mjs';
+import { partsOf } from './parts.mjs';
+
+/** @typedef {import('./measure.mjs').Usage} Usage */
+
+/** The processor time that the raw split may take, as a share of the yardstick's. */
+const MAX_RATIO = 0.8;
+const MAX_PEAK_BYTES = 150e6;
+const RAW = 'Headgate, plain files';
+const GZIP = 'Headgate, compressed when rotated';
+const YARDSTICK = 'yardstick (JSON.parse, no guarantees)';
+
+const { values } = parseArgs({
+  options: {
+    mb: { type: 'string', default: '500' },
+    runs: { type: 'string', default: '5' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const runs = Number(values.runs);
+const here = fileURLToPath(new URL('.', import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), 'headgate-bench-'));
+const input = join(directory, 'audit.log');
+const work = join(directory, 'work');
+
+/**
+ * The bytes of all files in a directory, decompressed.
+ * @param {string} path
+ * @returns {number}
+ */
+function contentBytes(path) {
+  return readdirSync(path).reduce((sum, name) => {
+    const content = readFileSync(join(path, name));
+    return sum + (name.endsWith('.gz') ? gunzipSync(content) : content).length;
+  }, 0);
+}
+
+/**
+ * @param {'none' | 'on_rotate'} compress
+ * @returns {Usage}
+ */
+function measureHeadgate(compress) {
+  const pipeline = join(work, 'bench.yaml');
+  writeFileSync(
+    pipeline,
+    `source: { type: file, paths: ['${input}'] }
+processors:
+  - { type: tag, tag: 'audit.{{ objectRef.namespace ?? "none" }}' }
+routes:
+  - { to: namespaces }
+sinks:
+  namespaces:
+    type: files
+    base_dir: '${work}/out'
+    path: '{{ tag }}.%Y%m%d%H.log'
+    rotate: { max_bytes: ${compress === 'none' ? '100MiB' : '8MiB'} }
+    compress: ${compress}
+`,
+  );
+  return measureProgram([
+    join(here, '../dist/cli.js'),
+    'run',
+    '--once',
+    '--state-dir',
+    join(work, 'state'),
+    pipeline,
+  ]);
+}
+
+/** @returns {Usage} */
+const measureYardstick = () => measureProgram([join(here, 'yardstick.mjs'), input, join(work, 'out')]);
+
+/**
+ * Takes turns: each thing once, then each again.
+ * @param {Map<string, () => Usage | Promise<Usage>>} things
+ * @returns {Promise<Map<string, Usage>>} the medians
+ */
+async function takeTurns(things) {
+  /** @type {Map<string, Usage[]>} */
+  const all = new Map([...things.keys()].map((name) => [name, []]));
+  for (let run = 0; run < runs; run++) {
+    for (const [name, measure] of things) all.get(name)?.push(await measure());
+  }
+  return new Map(
+    [...all].map(([name, usages]) => [
+      name,
+      {
+        seconds: median(usages.map((usage) => usage.seconds)),
+        cpuSeconds: median(usages.map((usage) => usage.cpuSeconds)),
+        peakBytes: median(usages.map((usage) => usage.peakBytes)),
+      },
+    ]),
+  );
+}
+
+/**
+ * A measurement that counts only if every byte of the input came out.
+ * @param {number} inputBytes
+ * @param {() => Usage} measure
+ * @returns {() => Usage}
+ */
+const complete = (inputBytes, measure) => () => {
+  mkdirSync(work);
+  try {
+    const usage = measure();
+    const outputBytes = contentBytes(join(work, 'out'));
+    if (outputBytes !== inputBytes) throw new Error(`${outputBytes} bytes came out of ${inputBytes}`);
+    return usage;
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+};
+
+/**
+ * @param {Map<string, Usage>} usages
+ * @param {number} bytes that each of them went through
+ * @returns {string} a table
+ */
+function table(usages, bytes) {
+  const rows = [...usages].map(([name, { seconds, cpuSeconds, peakBytes }]) => {
+    const peak = Number.isNaN(peakBytes) ? '' : (peakBytes / 1e6).toFixed(0);
+    return `| ${name} | ${(bytes / 1e6 / seconds).toFixed(0)} | ${((cpuSeconds * 1e9) / bytes).toFixed(2)} | ${peak} |`;
+  });
+  return ['| | MB/s | CPU s/GB | peak MB |', '|---|--:|--:|--:|', ...rows].join('\n');
+}
+
+/** @returns {Promise<{ report: string, isGood: boolean }>} */
+async function bench() {
+  const { lines, origin } = sample();
+  const parts = await takeTurns(
+    new Map([...partsOf(lines)].map(([name, part]) => [name, () => measureFunction(part)])),
+  );
+  const bytes = writeRepeated(input, lines, Number(values.mb) * 1e6);
+  const programs = await takeTurns(
+    new Map([
+      [YARDSTICK, complete(bytes, measureYardstick)],
+      [RAW, complete(bytes, () => measureHeadgate('none'))],
+      [GZIP, complete(bytes, () => measureHeadgate('on_rotate'))],
+    ]),
+  );
+  const ratio = (programs.get(RAW)?.cpuSeconds ?? NaN) / (programs.get(YARDSTICK)?.cpuSeconds ?? NaN);
+  const peak = programs.get(RAW)?.peakBytes ?? NaN;
+  const report = `# Results of \`npm run bench\`
+
+${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${availableParallelism()} CPUs; ${origin}, medians of ${runs}.
+Processor time counts all threads, from the start of the process to its end.
+
+## From the log to a file per namespace, ${(bytes / 1e6).toFixed(0)} MB
+
+${table(programs, bytes)}
+
+Plain files take ${ratio.toFixed(2)} of the yardstick's processor time (at most ${MAX_RATIO}) and ${(peak / 1e6).toFixed(0)} MB of memory (less than ${MAX_PEAK_BYTES / 1e6}).
+
+## Parts by themselves, in one thread, ${(lines.length / 1e6).toFixed(0)} MB
+
+${table(parts, lines.length)}
+`;
+  return { report, isGood: ratio <= MAX_RATIO && peak < MAX_PEAK_BYTES };
+}
+
+try {
+  const { report, isGood } = await bench();
+  console.log(report);
+  if (values.write) writeFileSync(join(here, 'RESULTS.md'), report);
+  if (!isGood) {
+    console.error('slower or bigger than promised');
+    process.exitCode = 1;
+  }
+} finally {
+  rmSync(directory, { recursive: true });
+}

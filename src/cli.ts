@@ -1,0 +1,141 @@
+#!/usr/bin/env node
+// The command line: which command, which options, which exit code. Commands load what they need when they run, so
+// that `--help` does not wait for a stream library.
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { ParseArgsConfig } from 'node:util';
+import { parseDuration } from './config/units.js';
+import { HeadgateError, UsageError } from './errors.js';
+import { stateDirectory } from './position/state-directory.js';
+
+const DEFAULT_PATH = '/etc/headgate/pipelines';
+
+const HELP = `headgate follows the Kubernetes audit log and routes its events to files, losing nothing and doubling nothing.
+
+usage:
+  headgate run [PATH...]          run the pipelines of these YAML files or directories (default ${DEFAULT_PATH})
+      --once                      deliver what exists now, then exit
+      --deadline DURATION         with --once: give up when nothing moved for so long (default 10m)
+      --state-dir DIR             where positions and the quarantine are kept
+  headgate check [PATH...]        tell every fault of the configuration
+  headgate positions              how far each pipeline has read
+  headgate positions reset PIPELINE --to beginning|end
+  headgate positions rename OLD NEW
+      --state-dir DIR
+  headgate schema                 the JSON Schema of a pipeline file, for editors
+  headgate --help | --version
+
+exit codes: 0 done, 1 failed while running, 2 usage or configuration
+`;
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+function parse(args: string[], options: Options) {
+  try {
+    return parseArgs({ args, options, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new UsageError(
+      'USAGE',
+      `${error instanceof Error ? error.message : String(error)}; see headgate --help`,
+    );
+  }
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parse(args, {
+    once: { type: 'boolean' },
+    deadline: { type: 'string' },
+    'state-dir': { type: 'string' },
+  });
+  const deadline = text(values['deadline']) ?? '10m';
+  const deadlineMs = parseDuration(deadline);
+  if (deadlineMs === undefined)
+    throw new UsageError('USAGE', `--deadline ${deadline} is no duration: write 30s or 10m`);
+  const { runCommand } = await import('./run.js');
+  return runCommand({
+    paths: positionals.length > 0 ? positionals : [DEFAULT_PATH],
+    once: values['once'] === true,
+    stateDir: text(values['state-dir']),
+    deadlineMs,
+    env: process.env,
+  });
+}
+
+async function check(args: string[]): Promise<number> {
+  const { positionals } = parse(args, {});
+  const { checkCommand } = await import('./command/check.js');
+  return checkCommand(positionals.length > 0 ? positionals : [DEFAULT_PATH], process);
+}
+
+async function positions(args: string[]): Promise<number> {
+  const { values, positionals } = parse(args, { to: { type: 'string' }, 'state-dir': { type: 'string' } });
+  const directory = stateDirectory(text(values['state-dir']), process.env);
+  const { listPositions, renamePipeline, resetPosition } = await import('./command/positions.js');
+  const [action, first, second, ...rest] = positionals;
+  const to = values['to'];
+  if (action === undefined) return listPositions(directory, process.stdout, process.stdout.isTTY);
+  if (
+    action === 'reset' &&
+    first !== undefined &&
+    second === undefined &&
+    (to === 'beginning' || to === 'end')
+  ) {
+    return resetPosition(directory, first, to);
+  }
+  if (action === 'rename' && first !== undefined && second !== undefined && rest.length === 0) {
+    return renamePipeline(directory, first, second);
+  }
+  throw new UsageError(
+    'USAGE',
+    'write headgate positions, headgate positions reset PIPELINE --to beginning|end, or headgate positions rename OLD NEW',
+  );
+}
+
+async function schema(args: string[]): Promise<number> {
+  parse(args, {});
+  const { schemaCommand } = await import('./command/schema.js');
+  schemaCommand(process);
+  return 0;
+}
+
+function version(): string {
+  const file = new URL('../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+const commands: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
+  run,
+  check,
+  positions,
+  schema,
+};
+
+async function main([name, ...args]: string[]): Promise<number> {
+  if (name === '--version') {
+    process.stdout.write(`${version()}\n`);
+    return 0;
+  }
+  if (name === '--help' || name === '-h' || name === 'help' || args.includes('--help')) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const command = name === undefined ? undefined : commands[name];
+  if (!command) {
+    process.stderr.write(HELP);
+    if (name !== undefined) process.stderr.write(`\nheadgate: unknown command ${JSON.stringify(name)}\n`);
+    return 2;
+  }
+  return command(args);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof HeadgateError)) throw error;
+  process.stderr.write(`headgate: ${error.code}: ${error.message}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

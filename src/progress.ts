@@ -1,0 +1,36 @@
+// One line on a terminal that says how far a foreground run is: bytes of the total, events a second, time left.
+import { eventsInFlight } from './metrics.js';
+import type { Pipeline } from './pipeline/pipeline.js';
+
+const EVERY_MS = 200;
+
+/** Draws until the returned function is called, which wipes the line. Draws nothing where `output` is no terminal. */
+export function showProgress(pipelines: readonly Pipeline[], output: NodeJS.WriteStream): () => void {
+  if (!output.isTTY) return () => undefined;
+  const startedMs = performance.now();
+  const draw = (): void => {
+    output.write(`\r\x1b[K${progressLine(pipelines, (performance.now() - startedMs) / 1000)}`);
+  };
+  const timer = setInterval(draw, EVERY_MS);
+  return () => {
+    clearInterval(timer);
+    output.write('\r\x1b[K');
+  };
+}
+
+/** `read 12.3 of 45.6 MB  20100 events/s  4 s left`. */
+export function progressLine(pipelines: readonly Pipeline[], seconds: number): string {
+  let read = 0;
+  let left = 0;
+  let events = 0;
+  for (const { metrics, remainingBytes } of pipelines) {
+    read += metrics.bytesRead;
+    left += remainingBytes;
+    events += metrics.events - eventsInFlight(metrics);
+  }
+  const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
+  const secondsLeft = read > 0 ? Math.ceil((left / read) * seconds) : undefined;
+  const rate = Math.round(events / Math.max(seconds, 0.001));
+  const eta = secondsLeft === undefined ? '' : `  ${secondsLeft} s left`;
+  return `read ${megabytes(read)} of ${megabytes(read + left)} MB  ${rate} events/s${eta}`;
+}

@@ -1,0 +1,263 @@
+// Reads one followed path: file after file of its list, each to its end. Which files there are, and in which order, is
+// up to `file-list.ts`; what a line is, to `codec/lines.ts`.
+//
+// A file is finished when it was read to its end *after* it was seen that another one took its place, so nothing that
+// the writer added in between is missed. An unfinished last line waits in the live file and is given out as it is at
+// the end of a rotated one.
+import type { Piece } from '../../codec/lines.js';
+import { systemCode } from '../../errors.js';
+import type { Chunk } from '../../event/batch.js';
+import type { ComponentContext } from '../../pipeline/component.js';
+import type { PathPosition } from '../../position/position.js';
+import { FileList } from './file-list.js';
+import type { FollowedFile } from './followed-file.js';
+import { GapList } from './gap-list.js';
+import { RareLog } from './rare-log.js';
+
+const MISSING_ALARM_MS = 10_000;
+
+/** How one path is followed. */
+export interface FollowerOptions {
+  path: string;
+  maxLineBytes: number;
+  /** How often it is looked for rotations while there is plenty to read. */
+  pollIntervalMs: number;
+  /** Where to begin where nothing is stored. */
+  readFrom: 'beginning' | 'end';
+  /** What exists at the start is all that is read. */
+  isOnce: boolean;
+}
+
+/** One followed path. All methods may be called at any time; they take turns. */
+export class Follower {
+  readonly #options: FollowerOptions;
+  readonly #context: ComponentContext;
+  readonly #stored: PathPosition | undefined;
+  readonly #log: RareLog;
+  readonly #gaps: GapList;
+  readonly #files: FileList;
+  #hasBegun = false;
+  #isClosed = false;
+  /** With `isOnce`: so much of the live file existed at the start. */
+  #limit = Infinity;
+  #lookedAtMs = -Infinity;
+  /** The live file was at its end when last looked at. */
+  #isIdle = false;
+  #hasToldMissing = false;
+  #sizeWhileMissing = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: FollowerOptions, stored: PathPosition | undefined, context: ComponentContext) {
+    this.#options = options;
+    this.#context = context;
+    this.#stored = stored;
+    this.#log = new RareLog(context.log);
+    this.#gaps = new GapList(options.path, stored, context);
+    this.#files = new FileList(options, stored, this.#gaps, context);
+  }
+
+  get path(): string {
+    return this.#options.path;
+  }
+
+  /** Finds its place. Where that fails for now, `next` tries again; it never begins anywhere else instead. */
+  open(): Promise<void> {
+    return this.#exclusively(() => this.#begin());
+  }
+
+  /** The next stretch of this path, or undefined while there is none. */
+  next(): Promise<Chunk | undefined> {
+    return this.#exclusively(() => this.#next());
+  }
+
+  /** Holds what is new on disk, for the time in which nobody calls `next`. At most once in a poll interval. */
+  async look(): Promise<void> {
+    if (this.#isDueToLook())
+      await this.#exclusively(async () => {
+        if (this.#hasBegun && !this.#isClosed && this.#isDueToLook()) await this.#look();
+      });
+  }
+
+  /** The place after the last chunk that `next` returned; undefined while none was found and none is stored. */
+  position(): PathPosition | undefined {
+    if (!this.#hasBegun) return this.#stored;
+    const { first, finished } = this.#files;
+    return {
+      path: this.path,
+      current: first?.position() ?? null,
+      finishedThrough: finished.through,
+      finished: [...finished.entries],
+      ...this.#gaps.snapshot(),
+    };
+  }
+
+  /** With `isOnce`: everything that existed at the start was returned. */
+  isFinished(): boolean {
+    const { first } = this.#files;
+    return this.#options.isOnce && this.#hasBegun && (!first || this.#isAtLimit(first));
+  }
+
+  /** Bytes on disk that were not returned yet, as last seen. */
+  remainingBytes(): number {
+    return this.#files.remainingBytes;
+  }
+
+  /** Closes all files once a `next` that is under way is through. May be called twice. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#exclusively(() => this.#files.close());
+  }
+
+  /**
+   * `next` and `look` take turns, since both change the list. A fault of the file system never stops the collector: it
+   * is told, and the next call tries again where this one stood.
+   */
+  #exclusively<T>(run: () => Promise<T>): Promise<T | undefined> {
+    const result = this.#turn.then(run).catch((error: unknown) => {
+      const code = systemCode(error);
+      if (code === undefined || code.startsWith('ERR_')) throw error;
+      this.#tellFault(code, error);
+      return undefined;
+    });
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #begin(): Promise<void> {
+    if (this.#isClosed || this.#hasBegun) return;
+    await this.#files.begin(this.#stored, this.#options.readFrom);
+    this.#hasBegun = true;
+    if (this.#options.isOnce) this.#limit = this.#files.live?.size ?? 0;
+    this.#tellMissing();
+  }
+
+  async #look(): Promise<void> {
+    this.#lookedAtMs = performance.now();
+    await this.#files.look();
+    this.#tellMissing();
+  }
+
+  async #next(): Promise<Chunk | undefined> {
+    await this.#begin();
+    let canLook = !this.#options.isOnce;
+    const lookAgain = async (): Promise<void> => {
+      if (canLook) await this.#look();
+      canLook = false;
+    };
+    if (this.#isDueToLook()) await lookAgain();
+    while (!this.#isClosed) {
+      if (!this.#files.first) await lookAgain();
+      const file = this.#files.first;
+      if (!file) return undefined;
+      if (!(await this.#files.holdFirst())) continue;
+      const { isLive } = file;
+      if (isLive) {
+        if (this.#isAtLimit(file)) return undefined;
+        if (file.size <= file.readOffset) await lookAgain();
+        if (!file.isLive) continue;
+        if (file.size === file.readOffset) {
+          this.#isIdle = true;
+          return undefined;
+        }
+        if (await this.#isRewritten(file)) {
+          const rest = this.#startOver(file);
+          if (rest) return rest;
+          continue;
+        }
+      }
+      const { bytes, piece } = await this.#read(file);
+      if (piece) return this.#chunk(file, piece);
+      if (bytes > 0) continue;
+      if (isLive) {
+        // It may have shrunk since it was looked at.
+        await file.updateSize();
+        if (file.size >= file.readOffset) {
+          if (this.#options.isOnce) this.#limit = file.readOffset;
+          return undefined;
+        }
+        continue;
+      }
+      const rest = file.takeRest();
+      if (rest) return this.#chunk(file, rest);
+      await this.#files.finishFirst();
+    }
+    return undefined;
+  }
+
+  #isDueToLook(): boolean {
+    const isDue = performance.now() - this.#lookedAtMs >= this.#options.pollIntervalMs;
+    return isDue && !this.#options.isOnce;
+  }
+
+  #isAtLimit(file: FollowedFile): boolean {
+    return file.isLive && file.readOffset >= this.#limit;
+  }
+
+  /** Whether the live file was truncated, or truncated and filled again while nothing was read of it. */
+  async #isRewritten(file: FollowedFile): Promise<boolean> {
+    if (file.size < file.readOffset) return true;
+    const wasIdle = this.#isIdle;
+    this.#isIdle = false;
+    return wasIdle && !(await file.isUnchanged());
+  }
+
+  /** Records the gap and begins at the new beginning; returns what was read of the last line before. */
+  #startOver(file: FollowedFile): Chunk | undefined {
+    const isShorter = file.size < file.readOffset;
+    const rest = file.takeRest();
+    const chunk = rest && this.#chunk(file, rest);
+    this.#gaps.add({
+      reason: isShorter ? 'truncated' : 'replaced',
+      file: file.name,
+      offset: file.offset,
+      detail: isShorter
+        ? `the file shrank to ${String(file.size)} bytes; use the rotation of kube-apiserver instead of truncating it`
+        : 'the bytes before this offset are no longer what was read',
+    });
+    file.startOver();
+    if (this.#options.isOnce) this.#limit = file.size;
+    return chunk;
+  }
+
+  async #read(file: FollowedFile): Promise<{ bytes: number; piece: Piece | undefined }> {
+    try {
+      return await file.read();
+    } catch (error) {
+      // The fault that is told is the one of the read; the next call reads from the same offset either way.
+      await file.reopen().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  #chunk(file: FollowedFile, piece: Piece): Chunk {
+    this.#context.metrics.bytesRead += piece.bytes;
+    const { data, offset, quarantined } = piece;
+    const readAtMs = this.#context.clock.now();
+    return { kind: 'chunk', data, path: this.path, file: file.name, offset, readAtMs, quarantined };
+  }
+
+  #tellFault(code: string, error: unknown): void {
+    const message = error instanceof Error ? error.message : code;
+    this.#log.error(
+      code,
+      { code: 'SOURCE_READ', component: this.#context.component, path: this.path, err: error },
+      `${this.path} can't be read for now, trying again: ${message}`,
+    );
+  }
+
+  /** Nothing at the path is normal for a moment of each rotation; a file that grows without a name is not. */
+  #tellMissing(): void {
+    const { live, missingSinceMs } = this.#files;
+    const data = { code: 'SOURCE_PATH_MISSING', component: this.#context.component, path: this.path };
+    const hasGrown = live !== undefined && live.size > this.#sizeWhileMissing;
+    this.#sizeWhileMissing = live?.size ?? 0;
+    if (missingSinceMs === undefined) {
+      this.#hasToldMissing = false;
+    } else if (!live) {
+      if (!this.#hasToldMissing) this.#context.log.warn(data, `${this.path} does not exist, waiting for it`);
+      this.#hasToldMissing = true;
+    } else if (hasGrown && performance.now() - missingSinceMs > MISSING_ALARM_MS) {
+      this.#log.error('missing', data, `${this.path} is gone, but the file that it was is still written to`);
+    }
+  }
+}

@@ -1,0 +1,48 @@
+// Preloaded into a process (`node --import`): the k-th change that it makes to the file system is the last thing it
+// does. A write is done by half. `HEADGATE_TEST_DIE_AT` is k; with `HEADGATE_TEST_CHANGES` the number of changes
+// is written to that file when the process ends by itself.
+import fs from 'node:fs';
+
+const dieAt = Number(process.env.HEADGATE_TEST_DIE_AT ?? Infinity);
+let changes = 0;
+const kill = process.kill.bind(process);
+
+/** @param {string} name @param {(args: unknown[]) => boolean} [isChange] */
+function wrap(name, isChange = () => true) {
+  /** @type {Record<string, (...args: any[]) => unknown>} */
+  const functions = /** @type {any} */ (fs);
+  const original = functions[name];
+  if (!original) throw new Error(`no fs.${name}`);
+  functions[name] = (...args) => {
+    if (!isChange(args) || ++changes < dieAt) return original(...args);
+    // The same change, by half where it can be, synchronously; then the process is gone.
+    if (name === 'write') args[3] = Math.floor(args[3] / 2);
+    try {
+      functions[`${name}Sync`]?.(...args.slice(0, -1));
+    } catch {
+      // A change that fails changes nothing; the process dies all the same.
+    }
+    kill(process.pid, 'SIGKILL');
+    return undefined;
+  };
+}
+
+for (const name of [
+  'write',
+  'fdatasync',
+  'fsync',
+  'ftruncate',
+  'fchmod',
+  'mkdir',
+  'rename',
+  'link',
+  'unlink',
+])
+  wrap(name);
+wrap('open', (args) => typeof args[1] === 'number' && (args[1] & fs.constants.O_CREAT) !== 0);
+
+const report = process.env.HEADGATE_TEST_CHANGES;
+if (report !== undefined)
+  process.on('exit', () => {
+    fs.writeFileSync(report, String(changes));
+  });

@@ -1,0 +1,78 @@
+import t from 'tap';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { retry, retryDelayMs } from '../../src/pipeline/backoff.js';
+import { createMetrics } from '../../src/metrics.js';
+import { systemError } from '../helpers/file-system.js';
+
+function options(signal = new AbortController().signal) {
+  const logged: { code: string; level: number; cause?: string; msg: string }[] = [];
+  const sink = new Writable({
+    write(line: Buffer, _encoding, done) {
+      logged.push(JSON.parse(line.toString()) as (typeof logged)[number]);
+      done();
+    },
+  });
+  return { component: 'sinks.x', log: pino(sink), metrics: createMetrics(), signal, random: () => 0, logged };
+}
+
+t.test('tries until it works; says once that it waits and once that it goes on', async (t) => {
+  const o = options();
+  let failures = 5;
+  const value = await retry(o, 'write x', async () => {
+    if (failures-- > 0) throw systemError('ENOSPC');
+    return 42;
+  });
+  t.equal(value, 42);
+  t.equal(o.metrics.retries, 5);
+  t.match(o.logged, [
+    { code: 'SINK_WAITING', level: 50, cause: 'ENOSPC', msg: /could not write x/ },
+    { code: 'SINK_WAITING', level: 30, msg: /goes on/ },
+  ]);
+  t.equal(o.logged.length, 2);
+});
+
+t.test('what works at once says nothing', async (t) => {
+  const o = options();
+  await retry(o, 'x', async () => undefined);
+  t.equal(o.logged.length, 0);
+});
+
+t.test('an abort ends the waiting with its reason', async (t) => {
+  const stop = new AbortController();
+  const o = options(stop.signal);
+  const waiting = retry({ ...o, random: () => 1 }, 'x', async () => {
+    stop.abort(new Error('stopped'));
+    throw systemError('EIO');
+  });
+  await t.rejects(waiting, /stopped/);
+});
+
+t.test('a bug is not waited out', async (t) => {
+  const o = options();
+  await t.rejects(
+    retry(o, 'x', async () => {
+      throw new Error('impossible: a bug');
+    }),
+    /impossible/,
+  );
+});
+
+t.test('delays double up to two seconds, with full jitter', async (t) => {
+  t.equal(
+    retryDelayMs(1, () => 1),
+    40,
+  );
+  t.equal(
+    retryDelayMs(2, () => 1),
+    80,
+  );
+  t.equal(
+    retryDelayMs(50, () => 1),
+    2000,
+  );
+  t.equal(
+    retryDelayMs(50, () => 0),
+    0,
+  );
+});

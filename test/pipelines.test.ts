@@ -1,0 +1,87 @@
+// Every pipeline that is shipped is valid and does what it says, on the example log, as told by a reader that shares
+// no code with Headgate.
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import t from 'tap';
+import { exampleFiles, writeExample } from '../examples/quickstart/generate.mjs';
+import { headgate, reconcile } from './helpers/headgate.js';
+import { linesOf, readOutputs } from './helpers/outputs.js';
+import { temporaryDirectory } from './helpers/temporary.js';
+
+const root = resolve(import.meta.dirname, '..');
+const pipelines = readdirSync(join(root, 'pipelines'));
+
+interface AuditEvent {
+  user: { username?: string };
+  objectRef?: { namespace?: string };
+  stageTimestamp: string;
+}
+
+/** What decides which file an event is in, and the file of one group whose name holds nothing special. */
+const SPLITS: Record<string, { group(event: AuditEvent): string; example: [group: string, file: string] }> = {
+  'by-namespace.yaml': {
+    group: (event) => `${event.objectRef?.namespace ?? 'none'} at ${event.stageTimestamp.slice(0, 13)}`,
+    example: ['payments at 2026-11-21T09', 'audit-by-namespace/audit.payments.2026112109.log.gz'],
+  },
+  'by-user.yaml': {
+    group: (event) => event.user.username ?? 'none',
+    example: ['alice@example.com', 'audit-by-user/kube-audit-alice@example.com/audit'],
+  },
+};
+
+function parse(line: string): AuditEvent {
+  return JSON.parse(Buffer.from(line, 'latin1').toString()) as AuditEvent;
+}
+
+/** The lines of each file below a directory, by its path. */
+function outputs(directory: string): Map<string, string[]> {
+  return new Map([...readOutputs(directory)].map(([path, content]) => [path, linesOf(content)]));
+}
+
+t.strictSame(Object.keys(SPLITS), pipelines, 'it is known what each pipeline is to do');
+
+for (const name of pipelines) {
+  t.test(`pipelines/${name} is valid`, async (t) => {
+    const { exitCode, stderr } = await headgate(['check', join(root, 'pipelines', name)]);
+    t.equal(exitCode, 0, stderr);
+  });
+
+  t.test(`pipelines/${name} writes each event once, to the file of its group, in order`, async (t) => {
+    const split = SPLITS[name];
+    if (!split) throw new Error(`impossible: ${name} is not listed`);
+    const directory = temporaryDirectory(t);
+    const out = join(directory, 'out');
+    mkdirSync(out);
+    writeExample(join(directory, 'log'));
+    const yaml = readFileSync(join(root, 'pipelines', name), 'utf8')
+      .replace('/var/log/kube-audit', join(directory, 'log'))
+      .replace('/var/log', out);
+    writeFileSync(join(directory, name), yaml);
+
+    const args = ['run', '--once', '--state-dir', join(directory, 'state'), join(directory, name)];
+    const { exitCode, stderr, counters } = await headgate(args);
+    t.equal(exitCode, 0, stderr);
+    t.equal(reconcile(counters[name.replace('.yaml', '')] ?? {}), undefined);
+
+    const expected = new Map<string, string[]>();
+    for (const line of exampleFiles().flatMap(({ content }) => linesOf(content))) {
+      const group = split.group(parse(line));
+      expected.set(group, [...(expected.get(group) ?? []), line]);
+    }
+    const actual = new Map<string, string[]>();
+    for (const [path, lines] of outputs(out)) {
+      const groups = new Set(lines.map((line) => split.group(parse(line))));
+      t.equal(groups.size, 1, `one group in ${path}`);
+      for (const group of groups) {
+        t.notOk(actual.has(group), `one file for ${group.slice(0, 40)}`);
+        actual.set(group, lines);
+      }
+    }
+    t.strictSame([...actual.keys()].sort(), [...expected.keys()].sort());
+    for (const [group, lines] of expected)
+      t.ok(actual.get(group)?.join('\n') === lines.join('\n'), group.slice(0, 40));
+
+    const [group, file] = split.example;
+    t.strictSame(outputs(out).get(file), expected.get(group));
+  });
+}
