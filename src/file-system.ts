@@ -16,24 +16,24 @@ export interface FileStat {
 
 /** Every method rejects with Node's system error (`code`, `path`). */
 export interface FileSystem {
-  open(path: string, flags: number, mode?: number): Promise<number>;
-  close(fd: number): Promise<void>;
+  open: (path: string, flags: number, mode?: number) => Promise<number>;
+  close: (fd: number) => Promise<void>;
   /** Reads up to `length` bytes at `position`; resolves to how many came, 0 at the end of the file. */
-  read(fd: number, buffer: Buffer, at: number, length: number, position: number): Promise<number>;
+  read: (fd: number, buffer: Buffer, at: number, length: number, position: number) => Promise<number>;
   /** Writes at `position`; resolves to how many bytes were written, which can be fewer than asked. */
-  write(fd: number, buffer: Buffer, at: number, length: number, position: number): Promise<number>;
-  fdatasync(fd: number): Promise<void>;
-  fsync(fd: number): Promise<void>;
-  ftruncate(fd: number, length: number): Promise<void>;
-  fchmod(fd: number, mode: number): Promise<void>;
-  fstat(fd: number): Promise<FileStat>;
-  stat(path: string): Promise<FileStat>;
-  lstat(path: string): Promise<FileStat>;
-  mkdir(path: string, mode: number): Promise<void>;
-  rename(from: string, to: string): Promise<void>;
-  link(from: string, to: string): Promise<void>;
-  unlink(path: string): Promise<void>;
-  readdir(path: string): Promise<string[]>;
+  write: (fd: number, buffer: Buffer, at: number, length: number, position: number) => Promise<number>;
+  fdatasync: (fd: number) => Promise<void>;
+  fsync: (fd: number) => Promise<void>;
+  ftruncate: (fd: number, length: number) => Promise<void>;
+  fchmod: (fd: number, mode: number) => Promise<void>;
+  fstat: (fd: number) => Promise<FileStat>;
+  stat: (path: string) => Promise<FileStat>;
+  lstat: (path: string) => Promise<FileStat>;
+  mkdir: (path: string, mode: number) => Promise<void>;
+  rename: (from: string, to: string) => Promise<void>;
+  link: (from: string, to: string) => Promise<void>;
+  unlink: (path: string) => Promise<void>;
+  readdir: (path: string) => Promise<string[]>;
 }
 
 function toFileStat(s: fs.Stats): FileStat {

@@ -3,7 +3,7 @@
 // copied, except those that go to the quarantine.
 //
 // Invariant: each line, or part of a torn line, is an event, blank, or quarantined, and counted as exactly one of them.
-import { EventBatch, SLOT_STRIDE } from '../event/batch.js';
+import { EventArrays, EventBatch, SLOT_STRIDE } from '../event/batch.js';
 import type { Chunk, QuarantineEntry, QuarantineReason } from '../event/batch.js';
 import type { ByteString } from '../event/byte-string.js';
 import type { FieldRegistry } from '../event/fields.js';
@@ -11,10 +11,13 @@ import { NEWLINE } from '../event/json-reader.js';
 import { compileScanner } from '../event/scan.js';
 import type { Scanner } from '../event/scan.js';
 import type { PipelineMetrics } from '../metrics.js';
+import { readPool } from './lines.js';
 import { eventInside, explainBroken, isBlank, isNextEvent, tornDetail } from './broken-line.js';
 import type { BrokenLine } from './broken-line.js';
 
 const NEWLINE_BYTES = Buffer.from([NEWLINE]);
+/** More batches than this are never under way between the decoder and the sinks. */
+const MAX_FREE_ARRAYS = 8;
 
 export class JsonLinesDecoder {
   readonly #fields: FieldRegistry;
@@ -23,6 +26,8 @@ export class JsonLinesDecoder {
   #scanner: Scanner | undefined;
   /** As of the last batch: how large the next one's arrays should be. */
   #bytesPerEvent = 512;
+  /** Arrays of batches that were released. */
+  readonly #freeArrays: EventArrays[] = [];
 
   /** `tag` is the tag of every event until a processor gives it another. */
   constructor(fields: FieldRegistry, tag: ByteString, metrics: PipelineMetrics) {
@@ -37,7 +42,10 @@ export class JsonLinesDecoder {
    */
   decode(chunk: Chunk): EventBatch {
     this.#scanner ??= compileScanner(this.#fields.paths);
-    const decoding = new Decoding(chunk, this.#scanner, this.#bytesPerEvent);
+    const { fieldCount } = this.#scanner;
+    const capacity = Math.ceil((chunk.data.length / this.#bytesPerEvent) * 1.25) + 8;
+    const arrays = this.#freeArrays.pop() ?? new EventArrays(capacity, fieldCount);
+    const decoding = new Decoding(chunk, this.#scanner, arrays);
     decoding.run();
     const { size, blank } = decoding;
     if (size > 0) this.#bytesPerEvent = Math.max(8, chunk.data.length / size);
@@ -53,12 +61,14 @@ export class JsonLinesDecoder {
       offset: chunk.offset,
       readAtMs: chunk.readAtMs,
       size,
-      starts: decoding.starts,
-      ends: decoding.ends,
-      slots: decoding.slots,
-      fieldCount: this.#scanner.fieldCount,
+      arrays,
+      fieldCount,
       tag: this.#tag,
       quarantined,
+      onRelease: ({ data }) => {
+        readPool.give(data);
+        if (this.#freeArrays.length < MAX_FREE_ARRAYS) this.#freeArrays.push(arrays);
+      },
     });
   }
 }
@@ -69,27 +79,22 @@ class Decoding {
   readonly quarantined: QuarantineEntry[] = [];
   size = 0;
   blank = 0;
-  starts: Int32Array<ArrayBuffer>;
-  ends: Int32Array<ArrayBuffer>;
-  slots: Int32Array<ArrayBuffer>;
+  readonly #arrays: EventArrays;
   readonly #chunk: Chunk;
   readonly #scanner: Scanner;
   readonly #slotsPerEvent: number;
   /** Where the lines that end with a newline end. */
   readonly #terminatedEnd: number;
 
-  constructor(chunk: Chunk, scanner: Scanner, bytesPerEvent: number) {
+  constructor(chunk: Chunk, scanner: Scanner, arrays: EventArrays) {
     this.#chunk = chunk;
+    this.#arrays = arrays;
     this.#scanner = scanner;
     const { data } = chunk;
     this.#terminatedEnd = data.lastIndexOf(NEWLINE) + 1;
     // Once per finished file at most.
     this.data = this.#terminatedEnd === data.length ? data : Buffer.concat([data, NEWLINE_BYTES]);
-    const capacity = Math.ceil((data.length / bytesPerEvent) * 1.25) + 8;
     this.#slotsPerEvent = scanner.fieldCount * SLOT_STRIDE;
-    this.starts = new Int32Array(capacity);
-    this.ends = new Int32Array(capacity);
-    this.slots = new Int32Array(capacity * this.#slotsPerEvent);
   }
 
   run(): void {
@@ -110,14 +115,15 @@ class Decoding {
   }
 
   #scan(start: number, mayStop: boolean): number {
-    if (this.size === this.starts.length) this.#grow();
-    return this.#scanner.scanLine(start, this.slots, this.size * this.#slotsPerEvent, mayStop);
+    const arrays = this.#arrays;
+    if (this.size === arrays.starts.length) arrays.grow(this.size * 2);
+    return this.#scanner.scanLine(start, arrays.slots, this.size * this.#slotsPerEvent, mayStop);
   }
 
   /** Takes what was scanned last as an event. */
   #add(start: number, end: number): void {
-    this.starts[this.size] = start;
-    this.ends[this.size] = end;
+    this.#arrays.starts[this.size] = start;
+    this.#arrays.ends[this.size] = end;
     this.size++;
   }
 
@@ -163,17 +169,4 @@ class Decoding {
       raw: Buffer.from(this.data.subarray(start, end)),
     });
   }
-
-  #grow(): void {
-    const capacity = this.starts.length * 2;
-    this.starts = enlarged(this.starts, capacity);
-    this.ends = enlarged(this.ends, capacity);
-    this.slots = enlarged(this.slots, capacity * this.#slotsPerEvent);
-  }
-}
-
-function enlarged(numbers: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(length);
-  larger.set(numbers);
-  return larger;
 }

@@ -5,6 +5,7 @@
 //
 // Memory is bounded by `maxLineBytes` and one read: a longer line is passed over and quarantined. A buffer never
 // holds more than `maxLineBytes` and a newline, so a line that was read whole needs no check of its own.
+import { BufferPool } from '../buffer-pool.js';
 import type { QuarantineEntry } from '../event/batch.js';
 import type { Trail } from '../position/fingerprint.js';
 
@@ -15,6 +16,12 @@ const MAX_READ_BYTES = 1024 * 1024;
 const MIN_ROOM_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 const EMPTY = Buffer.alloc(0);
+
+/** Buffers of full reads. Whoever has a piece gives its `data` back when nobody looks at it any more. */
+export const readPool = new BufferPool(
+  [MAX_READ_BYTES + MIN_ROOM_BYTES],
+  4 * (MAX_READ_BYTES + MIN_ROOM_BYTES),
+);
 
 /** Where the bytes come from. */
 export interface ByteSource {
@@ -107,7 +114,7 @@ export class LineReader {
     if (capacity - this.#length >= wanted || capacity >= limit) return;
     // Doubling keeps the copying of a long line linear, also where it arrives in small parts.
     const size = Math.max(this.#length + Math.max(wanted, MIN_ROOM_BYTES), this.#length * 2);
-    const buffer = Buffer.allocUnsafeSlow(Math.min(size, limit));
+    const buffer = readPool.take(Math.min(size, limit)).subarray(0, limit);
     this.#buffer.copy(buffer, 0, 0, this.#length);
     this.#buffer = buffer;
   }
@@ -128,12 +135,12 @@ export class LineReader {
     return this.#passOver(this.#skip);
   }
 
-  /** Gives out the buffer up to `end`. The rest stays where it is: the next read needs a new buffer anyway. */
+  /** Gives out the buffer up to `end`, for good: the rest is copied, as the buffer can be used again by others. */
   #take(end: number): Piece {
     const data = this.#buffer.subarray(0, end);
     const offset = this.#trail.offset;
     this.#trail.append(data);
-    this.#buffer = end === this.#length ? EMPTY : this.#buffer.subarray(end, this.#length);
+    this.#buffer = end === this.#length ? EMPTY : Buffer.from(this.#buffer.subarray(end, this.#length));
     this.#length -= end;
     return { data, offset, bytes: end, quarantined: [] };
   }

@@ -43,7 +43,39 @@ export interface QuarantineEntry {
 /** Slots hold three integers a field: start and end of the raw value, and how many segments of the path led to it. */
 export const SLOT_STRIDE = 3;
 
-/** Where the decoder's numbers for one batch go; see `EventBatch`. */
+/** The numbers of one batch, for as many events as `starts` is long; see `EventBatch`. Used again by later batches. */
+export class EventArrays {
+  starts: Int32Array<ArrayBuffer>;
+  ends: Int32Array<ArrayBuffer>;
+  slots: Int32Array<ArrayBuffer>;
+  readonly tags: ByteString[] = [];
+  dropped: Uint8Array;
+  readonly #slotsPerEvent: number;
+
+  constructor(capacity: number, fieldCount: number) {
+    this.#slotsPerEvent = fieldCount * SLOT_STRIDE;
+    this.starts = new Int32Array(capacity);
+    this.ends = new Int32Array(capacity);
+    this.slots = new Int32Array(capacity * this.#slotsPerEvent);
+    this.dropped = new Uint8Array(capacity);
+  }
+
+  /** Room for `capacity` events; what is there stays. */
+  grow(capacity: number): void {
+    this.starts = enlarged(this.starts, capacity);
+    this.ends = enlarged(this.ends, capacity);
+    this.slots = enlarged(this.slots, capacity * this.#slotsPerEvent);
+    this.dropped = new Uint8Array(capacity);
+  }
+}
+
+function enlarged(numbers: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(length);
+  larger.set(numbers);
+  return larger;
+}
+
+/** What a batch is made of. */
 export interface EventBatchParts {
   data: Buffer;
   path: string;
@@ -51,12 +83,12 @@ export interface EventBatchParts {
   offset: number;
   readAtMs: number;
   size: number;
-  starts: Int32Array;
-  ends: Int32Array;
-  slots: Int32Array;
+  arrays: EventArrays;
   fieldCount: number;
   tag: ByteString;
   quarantined: QuarantineEntry[];
+  /** Called once when nobody looks at the batch any more: its memory can be used again. */
+  onRelease?: (batch: EventBatch) => void;
 }
 
 export class EventBatch {
@@ -67,13 +99,13 @@ export class EventBatch {
   /** Offset of `data[0]` in `file`; an event's offset is `offset + starts[i]`. */
   readonly offset: number;
   readonly readAtMs: number;
-  /** Number of events; `starts`, `ends`, `slots` may be longer. */
+  /** Number of events; every array may be longer. */
   readonly size: number;
   /** Range of event i in `data`, without its newline (a carriage return stays). */
-  readonly starts: Int32Array;
-  readonly ends: Int32Array;
+  readonly starts: Int32Array<ArrayBuffer>;
+  readonly ends: Int32Array<ArrayBuffer>;
   /** `slots[(i * fieldCount + field) * SLOT_STRIDE + {0: start, 1: end, 2: depth}]`, start -1 where absent. */
-  readonly slots: Int32Array;
+  readonly slots: Int32Array<ArrayBuffer>;
   readonly fieldCount: number;
   /** The tag of each event: the pipeline's name until a `tag` processor says otherwise. */
   readonly tags: ByteString[];
@@ -81,6 +113,7 @@ export class EventBatch {
   readonly dropped: Uint8Array;
   droppedCount = 0;
   readonly quarantined: QuarantineEntry[];
+  #onRelease: ((batch: EventBatch) => void) | undefined;
 
   constructor(parts: EventBatchParts) {
     this.data = parts.data;
@@ -89,13 +122,23 @@ export class EventBatch {
     this.offset = parts.offset;
     this.readAtMs = parts.readAtMs;
     this.size = parts.size;
-    this.starts = parts.starts;
-    this.ends = parts.ends;
-    this.slots = parts.slots;
+    const { starts, ends, slots, tags, dropped } = parts.arrays;
+    this.starts = starts;
+    this.ends = ends;
+    this.slots = slots;
+    this.tags = tags;
+    this.dropped = dropped;
+    for (let i = 0; i < parts.size; i++) tags[i] = parts.tag;
+    dropped.fill(0, 0, parts.size);
     this.fieldCount = parts.fieldCount;
-    this.tags = new Array<ByteString>(parts.size).fill(parts.tag);
-    this.dropped = new Uint8Array(parts.size);
     this.quarantined = parts.quarantined;
+    this.#onRelease = parts.onRelease;
+  }
+
+  /** Says that nobody looks at the batch any more: its memory is used again. Calling it twice changes nothing. */
+  release(): void {
+    this.#onRelease?.(this);
+    this.#onRelease = undefined;
   }
 
   /** Leaves event i out: no sink gets it. Dropping twice counts once. */

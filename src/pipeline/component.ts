@@ -67,7 +67,10 @@ export interface Recovery {
 export interface Sink {
   /** Before the first write: recovers from the last run. */
   open(recovery: Recovery): Promise<void>;
-  /** Resolves when the sink has room for more: accepted, not durable. The sink may read `events` until it settles. */
+  /**
+   * Resolves when the sink has room for more: accepted, not durable. What the sink needs of `events` it has copied by
+   * then: their memory is used again.
+   */
   write(events: SubBatch): Promise<void>;
   /** Resolves with the receipts when everything written before is durable; not called again before `write` resolved. */
   settle(marker: Marker): Promise<Receipt[]>;

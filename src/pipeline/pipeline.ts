@@ -218,7 +218,7 @@ class PipelineLife {
     const intervalMs = millisecondsOf(this.#config.commit_interval);
     let markedAtMs = performance.now();
     let isMarkerNeeded = false;
-    while (!this.#drain.aborted) {
+    while (!this.#drain.aborted && !this.#failure.signal.aborted) {
       const chunk = await source.next();
       if (chunk) {
         isMarkerNeeded = true;
@@ -255,9 +255,10 @@ class PipelineLife {
     const { perSink, routed, dropped } = router.divide(batch);
     this.#routed += routed;
     this.#metrics.eventsDropped += dropped;
-    const writes = perSink.map((events, i) => events && sinks[i]?.write(events));
+    const writes = perSink.flatMap((events, i) => (events && sinks[i] ? [sinks[i].write(events)] : []));
     if (batch.quarantined.length > 0) writes.push(quarantine.write(batch.quarantined));
     await Promise.all(writes);
+    batch.release();
   }
 
   /** Lets every sink settle the marker, without waiting for it. */

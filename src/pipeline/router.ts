@@ -20,16 +20,21 @@ export interface Division {
 
 export class Router {
   readonly #routes: readonly Route[];
-  readonly #sinkCount: number;
+  /** One list a sink, used again for each batch. */
+  readonly #lists: Uint32Array[];
 
   constructor(routes: readonly Route[], sinkCount: number) {
     this.#routes = routes;
-    this.#sinkCount = sinkCount;
+    this.#lists = Array.from({ length: sinkCount }, () => new Uint32Array(0));
   }
 
+  /** What it returns holds until the next call. */
   divide(batch: EventBatch): Division {
-    const lists = new Array<Uint32Array | undefined>(this.#sinkCount);
-    const lengths = new Uint32Array(this.#sinkCount);
+    const lists = this.#lists;
+    const lengths = new Uint32Array(lists.length);
+    for (const [sink, list] of lists.entries()) {
+      if (list.length < batch.size) lists[sink] = new Uint32Array(batch.size * 2);
+    }
     let routed = 0;
     for (let i = 0; i < batch.size; i++) {
       if (batch.dropped[i] === 1) continue;
@@ -37,13 +42,15 @@ export class Router {
       if (!to) continue;
       routed++;
       for (const sink of to) {
-        const list = (lists[sink] ??= new Uint32Array(batch.size));
+        const list = lists[sink];
         const length = lengths[sink] ?? 0;
-        list[length] = i;
+        if (list) list[length] = i;
         lengths[sink] = length + 1;
       }
     }
-    const perSink = lists.map((list, sink) => list && { batch, indexes: list.subarray(0, lengths[sink]) });
+    const perSink = lists.map((list, sink) =>
+      lengths[sink] === 0 ? undefined : { batch, indexes: list.subarray(0, lengths[sink]) },
+    );
     return { perSink, routed, dropped: batch.size - routed };
   }
 

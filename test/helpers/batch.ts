@@ -1,11 +1,11 @@
 // Batches made by hand: each line is an event without fields, with the tag given.
-import { EventBatch } from '../../src/event/batch.js';
+import { EventArrays, EventBatch } from '../../src/event/batch.js';
 import type { SubBatch } from '../../src/event/batch.js';
 
 export function batchOf(lines: readonly { tag: string; line: string }[]): SubBatch {
   const data = Buffer.from(lines.map(({ line }) => `${line}\n`).join(''));
-  const starts = new Int32Array(lines.length);
-  const ends = new Int32Array(lines.length);
+  const arrays = new EventArrays(lines.length, 0);
+  const { starts, ends } = arrays;
   let at = 0;
   for (const [i, { line }] of lines.entries()) {
     starts[i] = at;
@@ -19,9 +19,7 @@ export function batchOf(lines: readonly { tag: string; line: string }[]): SubBat
     offset: 0,
     readAtMs: 0,
     size: lines.length,
-    starts,
-    ends,
-    slots: new Int32Array(0),
+    arrays,
     fieldCount: 0,
     tag: '',
     quarantined: [],

@@ -3,7 +3,7 @@
 // is written to that file when the process ends by itself.
 import fs from 'node:fs';
 
-const dieAt = Number(process.env.HEADGATE_TEST_DIE_AT ?? Infinity);
+const dieAt = Number(process.env['HEADGATE_TEST_DIE_AT'] ?? Infinity);
 let changes = 0;
 const kill = process.kill.bind(process);
 
@@ -41,7 +41,7 @@ for (const name of [
   wrap(name);
 wrap('open', (args) => typeof args[1] === 'number' && (args[1] & fs.constants.O_CREAT) !== 0);
 
-const report = process.env.HEADGATE_TEST_CHANGES;
+const report = process.env['HEADGATE_TEST_CHANGES'];
 if (report !== undefined)
   process.on('exit', () => {
     fs.writeFileSync(report, String(changes));

@@ -9,15 +9,26 @@ export function systemError(code: string, path = ''): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: made by a test, '${path}'`), { code });
 }
 
-/** The real file system behind a gate. */
-export function gatedFileSystem(gate: Gate): FileSystem {
+/** The real file system with every operation wrapped: `around` calls `run`, with these or other arguments, or does not. */
+export function wrapFileSystem(
+  around: (
+    name: keyof FileSystem,
+    args: unknown[],
+    run: (args: unknown[]) => Promise<unknown>,
+  ) => Promise<unknown>,
+): FileSystem {
   return new Proxy(nodeFileSystem, {
     get(target, name: keyof FileSystem) {
       const operation = target[name] as (...args: unknown[]) => Promise<unknown>;
-      return async (...args: unknown[]) => {
-        gate(name, args[0]);
-        return operation(...args);
-      };
+      return (...args: unknown[]) => around(name, args, (changed) => operation(...changed));
     },
+  });
+}
+
+/** The real file system behind a gate. */
+export function gatedFileSystem(gate: Gate): FileSystem {
+  return wrapFileSystem(async (name, args, run) => {
+    gate(name, args[0]);
+    return run(args);
   });
 }

@@ -255,21 +255,26 @@ class FilesSink implements Sink {
     if (timeMs > this.#newestMs) this.#newestMs = timeMs;
     if (timeMs < this.#slice.startMs || timeMs >= this.#slice.endMs)
       this.#slice = sliceOf(this.#template.unit, timeMs);
-    const values = this.#values;
-    const first = values[0];
-    let cacheKey = first ? first(batch, i) : '';
-    let all = [cacheKey];
-    if (values.length > 1) {
-      all = values.map((value) => value(batch, i));
-      cacheKey = all.map((value) => `${value.length}:${value}`).join('');
-    }
+    const cacheKey = this.#cacheKey(batch, i);
     const cached = this.#cache.get(cacheKey);
-    if (cached && cached.sliceStartMs === this.#slice.startMs && !cached.output.isGone) return cached.output;
-    const { key, group } = renderPath(this.#template, this.#slice, all);
+    if (cached?.sliceStartMs === this.#slice.startMs && !cached.output.isGone) return cached.output;
+    const values = this.#values.map((value) => value(batch, i));
+    const { key, group } = renderPath(this.#template, this.#slice, values);
     const output = this.#outputs.get(key) ?? this.#addOutput(key, group, this.#slice.endMs);
     if (this.#cache.size >= MAX_CACHED) this.#cache = new Map();
     this.#cache.set(cacheKey, { output, sliceStartMs: this.#slice.startMs });
     return output;
+  }
+
+  /** One string for the values of an event: the value itself where there is one. */
+  #cacheKey(batch: EventBatch, i: number): ByteString {
+    const first = this.#values[0];
+    if (!first) return '';
+    if (this.#values.length === 1) return first(batch, i);
+    return this.#values
+      .map((render) => render(batch, i))
+      .map((value) => `${value.length}:${value}`)
+      .join('');
   }
 
   #addOutput(key: string, group: string, sliceEndMs: number): Output {

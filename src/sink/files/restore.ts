@@ -90,7 +90,8 @@ async function carryOut(
         await fs.rename(from, path);
         directories.add(directory);
       }
-      const { from: _, ...settled } = record;
+      const settled = { ...record };
+      delete settled.from;
       if (verdict.kind === 'seal') return seal(fs, settled);
       await cut(fs, path, verdict.length);
       return from === undefined ? record : settled;

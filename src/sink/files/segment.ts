@@ -1,9 +1,17 @@
 // One output file while it may still change: where it is, how much of it is written and committed, and the bytes
 // that wait to be written. Plain state, changed only by `writer.ts`; appending is the hot path and allocates
 // nothing per event.
+import { BufferPool } from '../../buffer-pool.js';
 import type { EventBatch } from '../../event/batch.js';
-import { takeChunk } from './chunk-pool.js';
 import type { OutputName } from './segment-name.js';
+
+const KIB = 1024;
+
+/** Buffers for bytes that wait to be written. */
+export const chunkPool = new BufferPool(
+  [4, 8, 16, 32, 64, 128, 256].map((size) => size * KIB),
+  16 * KIB * KIB,
+);
 
 /** Bytes waiting for one segment. The last chunk has room; `lastLength` of it is used. */
 export interface Pending {
@@ -90,7 +98,7 @@ export class Segment {
     let chunk = pending.chunks.at(-1);
     if (!chunk || chunk.length - pending.lastLength < length) {
       if (chunk) pending.chunks[pending.chunks.length - 1] = chunk.subarray(0, pending.lastLength);
-      chunk = takeChunk(length, Math.max(this.#expectedBytes - pending.bytes, pending.bytes));
+      chunk = chunkPool.take(length, Math.max(this.#expectedBytes - pending.bytes, pending.bytes));
       pending.chunks.push(chunk);
       pending.lastLength = 0;
     }

@@ -17,12 +17,11 @@ import type { Receipt, SegmentRecord } from '../../position/position.js';
 import { retry } from '../../pipeline/backoff.js';
 import type { RetryOptions } from '../../pipeline/backoff.js';
 import type { SegmentStore } from '../../pipeline/component.js';
-import { giveChunk } from './chunk-pool.js';
 import { Descriptors, touched } from './descriptors.js';
 import type { Directories } from './directories.js';
 import type { Closed } from './finish.js';
 import { nameSegment } from './naming.js';
-import { Segment } from './segment.js';
+import { chunkPool, Segment } from './segment.js';
 import type { Output } from './segment.js';
 
 /** Accepted and not yet written bytes above which the stream is held back, and above which a cycle starts at once. */
@@ -296,7 +295,7 @@ export class SegmentWriter {
       );
       segment.length += buffer.length;
       this.#pendingBytes -= buffer.length;
-      giveChunk(buffer);
+      chunkPool.give(buffer);
     }
     if (isClosing) segment.isFinal = true;
   }

@@ -6,12 +6,11 @@ import t from 'tap';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { filesSink } from '../../../src/sink/files/index.js';
-import type { SinkDefinition } from '../../../src/pipeline/component.js';
-import { nodeFileSystem } from '../../../src/file-system.js';
 import type { FileSystem } from '../../../src/file-system.js';
 import type { SourcePosition } from '../../../src/position/position.js';
 import { batchOf } from '../../helpers/batch.js';
 import { sinkContext } from '../../helpers/context.js';
+import { wrapFileSystem } from '../../helpers/file-system.js';
 import { inWriteOrder, linesOf, readOutputs } from '../../helpers/outputs.js';
 
 const CHANGES: ReadonlySet<string> = new Set([
@@ -31,23 +30,14 @@ const CREATE = 0o100;
 function mortal(dieAt: number): { fs: FileSystem; signal: AbortSignal; changes: () => number } {
   const death = new AbortController();
   let changes = 0;
-  const fs = new Proxy(nodeFileSystem, {
-    get(target, name: keyof FileSystem) {
-      const operation = target[name] as (...args: unknown[]) => Promise<unknown>;
-      return async (...args: unknown[]) => {
-        death.signal.throwIfAborted();
-        const isChange = CHANGES.has(name) || (name === 'open' && (Number(args[1]) & CREATE) !== 0);
-        if (!isChange || ++changes < dieAt) return operation(...args);
-        if (name === 'write') args[3] = Math.floor(Number(args[3]) / 2);
-        try {
-          return await operation(...args);
-        } finally {
-          death.abort(new Error('the process died'));
-          // eslint-disable-next-line no-unsafe-finally -- nobody is there any more to see a result
-          throw death.signal.reason;
-        }
-      };
-    },
+  const fs = wrapFileSystem(async (name, args, run) => {
+    death.signal.throwIfAborted();
+    const isChange = CHANGES.has(name) || (name === 'open' && (Number(args[1]) & CREATE) !== 0);
+    if (!isChange || ++changes < dieAt) return run(args);
+    if (name === 'write') args[3] = Math.floor(Number(args[3]) / 2);
+    await run(args).catch(() => undefined); // Nobody is there any more to see a result.
+    death.abort(new Error('the process died'));
+    return death.signal.throwIfAborted();
   });
   return { fs, signal: death.signal, changes: () => changes };
 }
@@ -57,7 +47,7 @@ interface Mode {
   options: Record<string, unknown>;
 }
 /** How many points of each mode are tried; `npm run test:crash` tries every one. */
-const POINTS = Number(process.env['HEADGATE_CRASH_RUNS'] ?? 40);
+const POINTS = Number(process.env['HEADGATE_CRASH_POINTS'] ?? 12);
 const LINES = 60;
 const TAGS = ['a', 'b', 'c'];
 const lines = Array.from({ length: LINES }, (_, i) => ({
@@ -76,10 +66,7 @@ async function live(directory: string, mode: Mode, dieAt: number): Promise<numbe
   const { fs, signal, changes } = mortal(dieAt);
   const context = await sinkContext({ directory: join(directory, 'state'), fs, signal, now: () => 0 });
   const { store } = context;
-  const sink = (filesSink as SinkDefinition).create(
-    { base_dir: join(directory, 'out'), ...mode.options },
-    context,
-  );
+  const sink = filesSink.create({ base_dir: join(directory, 'out'), ...mode.options }, context);
   try {
     await sink.open({ segments: store.segments, isReread: true, isClean: store.isClean });
     await store.markRunning();

@@ -7,27 +7,22 @@ import { outputName } from '../../../src/sink/files/segment-name.js';
 import { SegmentWriter } from '../../../src/sink/files/writer.js';
 import { nodeFileSystem } from '../../../src/file-system.js';
 import { sinkContext } from '../../helpers/context.js';
-import { systemError } from '../../helpers/file-system.js';
+import { systemError, wrapFileSystem } from '../../helpers/file-system.js';
 import { until } from '../../helpers/until.js';
 
 async function writerIn(directory: string, maxBytes = 1e9) {
   const held: (() => void)[] = [];
   let isHolding = false;
   const fail = { next: '' };
-  const fs = new Proxy(nodeFileSystem, {
-    get(target, name: keyof typeof nodeFileSystem) {
-      const operation = target[name] as (...args: unknown[]) => Promise<unknown>;
-      return async (...args: unknown[]) => {
-        if (name === 'write' && isHolding && String(args[1]).includes('line'))
-          await new Promise<void>((resolve) => held.push(resolve));
-        if (name === 'write' && fail.next !== '') {
-          const code = fail.next;
-          fail.next = '';
-          throw systemError(code);
-        }
-        return operation(...args);
-      };
-    },
+  const fs = wrapFileSystem(async (name, args, run) => {
+    const isLine = name === 'write' && String(args[1]).includes('line');
+    if (isLine && isHolding) await new Promise<void>((resolve) => held.push(resolve));
+    if (isLine && fail.next !== '') {
+      const code = fail.next;
+      fail.next = '';
+      throw systemError(code);
+    }
+    return run(args);
   });
   const context = await sinkContext({ directory, fs });
   const writer = new SegmentWriter({
