@@ -17,9 +17,11 @@ const MIN_ROOM_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 const EMPTY = Buffer.alloc(0);
 
-/** Buffers of full reads. Whoever has a piece gives its `data` back when nobody looks at it any more. */
+/**
+ * Buffers of small and of full reads. Whoever has a piece gives its `data` back when nobody looks at it any more.
+ */
 export const readPool = new BufferPool(
-  [MAX_READ_BYTES + MIN_ROOM_BYTES],
+  [MIN_ROOM_BYTES, 2 * MIN_ROOM_BYTES, MAX_READ_BYTES + MIN_ROOM_BYTES],
   4 * (MAX_READ_BYTES + MIN_ROOM_BYTES),
 );
 

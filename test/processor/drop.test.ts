@@ -6,7 +6,7 @@ const EVENTS = [{ stage: 'RequestReceived' }, { stage: 'ResponseComplete' }, {}]
 
 t.test('events that match are left out, the others stay', async (t) => {
   const batch = process([[dropProcessor, { when: { stage: 'RequestReceived' } }]], EVENTS);
-  t.same([...batch.dropped], [1, 0, 0]);
+  t.same([...batch.dropped.subarray(0, batch.size)], [1, 0, 0]);
   t.equal(batch.droppedCount, 1);
 });
 
@@ -18,6 +18,6 @@ t.test('an event that two processors drop is counted once', async (t) => {
     ],
     EVENTS,
   );
-  t.same([...batch.dropped], [1, 1, 0]);
+  t.same([...batch.dropped.subarray(0, batch.size)], [1, 1, 0]);
   t.equal(batch.droppedCount, 2);
 });

@@ -7,7 +7,7 @@ const EVENTS = [{ stage: 'RequestReceived' }, { stage: 'ResponseComplete' }, {}]
 
 t.test('only events that match stay', async (t) => {
   const batch = process([[keepProcessor, { when: { stage: 'RequestReceived' } }]], EVENTS);
-  t.same([...batch.dropped], [0, 1, 1]);
+  t.same([...batch.dropped.subarray(0, batch.size)], [0, 1, 1]);
   t.equal(batch.droppedCount, 2);
 });
 
@@ -19,6 +19,6 @@ t.test('what was dropped before does not come back', async (t) => {
     ],
     EVENTS,
   );
-  t.same([...batch.dropped], [1, 0, 1]);
+  t.same([...batch.dropped.subarray(0, batch.size)], [1, 0, 1]);
   t.equal(batch.droppedCount, 2);
 });

@@ -29,7 +29,7 @@ t.test('later processors see the tag', async (t) => {
     EVENTS,
   );
   t.same(batch.tags, ['get', 'list.2', 'none']);
-  t.same([...batch.dropped], [0, 0, 1]);
+  t.same([...batch.dropped.subarray(0, batch.size)], [0, 0, 1]);
 });
 
 t.test('events that were dropped before are not tagged', async (t) => {
