@@ -193,8 +193,8 @@ class PipelineLife {
     const stored = store.position;
     await source.open(stored, once);
     const position = source.position();
-    // After a gap some of what was written behind the receipts can't be read again: then it is kept.
-    const isReread = gapsOf(position) === (stored ? gapsOf(stored) : 0);
+    // After a gap, or a reset to the end, what was written behind the receipts can't be read again: then it is kept.
+    const isReread = stored?.readFrom !== 'end' && gapsOf(position) === (stored ? gapsOf(stored) : 0);
     const recoveryOf = (owner: (sink: string) => boolean) => ({
       segments: store.segments.filter((segment) => owner(segment.sink)),
       isReread,

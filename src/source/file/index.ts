@@ -149,12 +149,15 @@ export class FileSource implements Source {
     this.#isOnce = once;
     const stored = position?.paths ?? [];
     this.#dormant = new Map(stored.map((path) => [path.path, path]));
-    for (const path of this.#patterns.literal) await this.#follow(path, this.#settings.readFrom);
+    // After a reset, what the operator said goes before the configuration.
+    const firstFrom = position?.readFrom ?? this.#settings.readFrom;
+    const isFirst = position === undefined || position.readFrom !== undefined;
+    for (const path of this.#patterns.literal) await this.#follow(path, firstFrom);
     // A live file can be missing for a moment, or its directory for longer, and its backups are still to be read.
     for (const { path } of stored) if (this.#patterns.matches(path)) await this.#follow(path, 'beginning');
     // A file that came while Headgate was stopped is new, also with `read_from: end`.
-    const readFrom = position ? 'beginning' : this.#settings.readFrom;
-    for (const path of await this.#patterns.expand()) await this.#follow(path, readFrom);
+    for (const path of await this.#patterns.expand())
+      await this.#follow(path, isFirst ? firstFrom : 'beginning');
     if (once) return;
     await this.#watch.refresh();
     this.#refreshTimer = setInterval(() => {
