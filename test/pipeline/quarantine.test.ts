@@ -1,0 +1,78 @@
+import t from 'tap';
+import { readFileSync, readdirSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import type { QuarantineEntry } from '../../src/event/batch.js';
+import { Quarantine, QUARANTINE } from '../../src/pipeline/quarantine.js';
+import { sinkContext } from '../helpers/context.js';
+import { linesOf } from '../helpers/outputs.js';
+import { until } from '../helpers/until.js';
+
+const entry = (raw: Buffer | string, length?: number): QuarantineEntry => {
+  const bytes = Buffer.from(raw);
+  return {
+    reason: 'malformed',
+    path: '/audit.log',
+    offset: 5,
+    length: length ?? bytes.length,
+    detail: 'd',
+    raw: bytes,
+  };
+};
+
+async function open(directory: string, maxBytes: number, logged: string[] = []) {
+  const log = pino(
+    new Writable({
+      write: (line: Buffer, _, done) => {
+        logged.push(line.toString());
+        done();
+      },
+    }),
+  );
+  const context = await sinkContext({ directory, log });
+  const quarantine = new Quarantine({ ...context, name: QUARANTINE }, directory, maxBytes);
+  await quarantine.open({ segments: context.store.segments, isReread: true, isClean: true });
+  return { quarantine, context };
+}
+
+const read = (directory: string) =>
+  linesOf(readFileSync(join(directory, 'p.quarantine.jsonl'))).map(
+    (line) => JSON.parse(Buffer.from(line, 'latin1').toString('utf8')) as Record<string, unknown>,
+  );
+
+t.test('bytes come back exactly: text as text, anything else as base64', async (t) => {
+  const directory = t.testdir();
+  const { quarantine } = await open(directory, 1e9);
+  const binary = Buffer.from([0xff, 0, 0xed, 0xa0, 0x80]);
+  await quarantine.write([entry('text \u2028 "x"\0'), entry(binary), entry('cut', 99)]);
+  await quarantine.settle();
+  const entries = read(directory);
+  t.match(entries[0], {
+    raw: 'text \u2028 "x"\0',
+    truncated: false,
+    offset: 5,
+    reason: 'malformed',
+    pipeline: 'p',
+  });
+  t.equal(entries[0]?.['raw_base64'], undefined);
+  t.ok(Buffer.from(String(entries[1]?.['raw_base64']), 'base64').equals(binary));
+  t.match(entries[2], { truncated: true, length: 99 });
+  await quarantine.close();
+});
+
+t.test('when it is full the pipeline waits, says so, and goes on when someone makes room', async (t) => {
+  const directory = t.testdir();
+  const logged: string[] = [];
+  const { quarantine } = await open(directory, 2000, logged);
+  await quarantine.write([entry('x'.repeat(1000))]);
+  await quarantine.settle();
+  let isAccepted = false;
+  const writing = quarantine.write([entry('y'.repeat(1500))]).then(() => (isAccepted = true));
+  await until('it says that it waits', () => logged.some((line) => line.includes('QUARANTINE_FULL')));
+  t.equal(isAccepted, false);
+  for (const name of readdirSync(directory))
+    if (name.startsWith('p.quarantine')) unlinkSync(join(directory, name));
+  await writing;
+  await quarantine.close();
+});
