@@ -12,7 +12,7 @@ import type { Trail } from '../position/fingerprint.js';
 /** How much of a line that is not read as a whole is kept. */
 export const QUARANTINE_RAW_BYTES = 64 * 1024;
 
-const MAX_READ_BYTES = 1024 * 1024;
+const MAX_READ_BYTES = 512 * 1024;
 const MIN_ROOM_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 const EMPTY = Buffer.alloc(0);

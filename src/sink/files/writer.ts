@@ -26,7 +26,7 @@ import type { Output } from './segment.js';
 
 /** Accepted and not yet written bytes above which the stream is held back, and above which a cycle starts at once. */
 const MAX_PENDING_BYTES = 12 * 1024 * 1024;
-const FLUSH_BYTES = 4 * 1024 * 1024;
+const FLUSH_BYTES = 6 * 1024 * 1024;
 /** libuv runs four file operations at a time by default. */
 const PARALLEL = 4;
 
