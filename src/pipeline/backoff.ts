@@ -1,6 +1,6 @@
 // Waiting out a fault of the disk or of a server: the same operation is tried again, for ever, with full jitter,
-// until it works or the pipeline is stopped. The first failure is logged at once, then one line in 30 seconds says
-// that it still waits, and one says that it goes on.
+// until it works or the pipeline is stopped. The first failure of a component is logged at once, then one line in 30
+// seconds says that it still waits, and one says that it goes on.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HaltError, RestartError, systemCode } from '../errors.js';
 import type { Code } from '../errors.js';
@@ -33,35 +33,66 @@ function isFinal(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('impossible:');
 }
 
-/** Runs `operation` until it succeeds; `action` says what it does, for the log. Rejects only when aborted. */
+/** What was told of one component: many of its operations can wait for the same fault, and it is told once. */
+class Waiting {
+  #count = 0;
+  #sinceMs = 0;
+  #remindedAtMs = -Infinity;
+  #isTold = false;
+
+  begin(): void {
+    if (this.#count++ === 0) this.#sinceMs = performance.now();
+  }
+
+  remind({ log, component, code = 'SINK_WAITING' }: RetryOptions, action: string, error: unknown): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#remindedAtMs < REMIND_EVERY_MS) return;
+    this.#remindedAtMs = nowMs;
+    this.#isTold = true;
+    const cause = systemCode(error) ?? String(error);
+    const waitedMs = Math.round(nowMs - this.#sinceMs);
+    log.error({ code, component, cause, waitedMs }, `waits: could not ${action}, trying again`);
+  }
+
+  end({ log, component, code = 'SINK_WAITING' }: RetryOptions): void {
+    if (--this.#count > 0 || !this.#isTold) return;
+    this.#isTold = false;
+    const waitedMs = Math.round(performance.now() - this.#sinceMs);
+    log.info({ code, component, waitedMs }, 'goes on: the fault is gone');
+  }
+}
+
+const waitings = new WeakMap<RetryOptions, Waiting>();
+
+/**
+ * Runs `operation` until it succeeds; `action` says what it does, for the log. Rejects only when aborted, or where trying
+ * again changes nothing. Calls with the same `options` object belong together and are told of together.
+ */
 export async function retry<T>(
   options: RetryOptions,
   action: string,
   operation: () => Promise<T>,
 ): Promise<T> {
-  const { component, log, metrics, signal, code = 'SINK_WAITING', random = Math.random } = options;
-  let waitingSinceMs = 0;
-  let remindedAtMs = 0;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const value = await operation();
-      if (waitingSinceMs > 0) {
-        const waitedMs = Math.round(performance.now() - waitingSinceMs);
-        log.info({ code, component, retries: attempt - 1, waitedMs }, `goes on: could ${action}`);
+  const { metrics, signal, random = Math.random } = options;
+  let waiting: Waiting | undefined;
+  try {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await operation();
+      } catch (error) {
+        signal.throwIfAborted();
+        if (isFinal(error)) throw error;
+        metrics.retries++;
+        if (!waiting) {
+          waiting = waitings.get(options) ?? new Waiting();
+          waitings.set(options, waiting);
+          waiting.begin();
+        }
+        waiting.remind(options, action, error);
+        await sleep(retryDelayMs(attempt, random), undefined, { signal });
       }
-      return value;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (isFinal(error)) throw error;
-      metrics.retries++;
-      const nowMs = performance.now();
-      if (waitingSinceMs === 0) waitingSinceMs = nowMs;
-      if (remindedAtMs === 0 || nowMs - remindedAtMs >= REMIND_EVERY_MS) {
-        remindedAtMs = nowMs;
-        const cause = systemCode(error) ?? String(error);
-        log.error({ code, component, cause, retries: attempt }, `waits: could not ${action}, trying again`);
-      }
-      await sleep(retryDelayMs(attempt, random), undefined, { signal });
     }
+  } finally {
+    waiting?.end(options);
   }
 }

@@ -11,6 +11,7 @@ import type { Logger } from '../log.js';
 import type { PipelineMetrics } from '../metrics.js';
 import type { Clock, SegmentStore } from '../pipeline/component.js';
 import { retry } from '../pipeline/backoff.js';
+import type { RetryOptions } from '../pipeline/backoff.js';
 import { readSmallFile, replaceFile } from './durable-file.js';
 import type { PipelineRecord, Receipt, SegmentRecord, SourcePosition } from './position.js';
 import { decodeRecord, encodeRecord } from './record-file.js';
@@ -83,6 +84,7 @@ export function emptyRecord(pipeline: string): PipelineRecord {
 export class PositionStore implements SegmentStore {
   readonly #options: StoreOptions;
   readonly #path: string;
+  readonly #retryOptions: RetryOptions;
   readonly #segments: Map<number, SegmentRecord>;
   #record: PipelineRecord;
   /** Resolves when the save that will hold the state as of now is durable. */
@@ -92,6 +94,7 @@ export class PositionStore implements SegmentStore {
 
   private constructor(options: StoreOptions, record: PipelineRecord) {
     this.#options = options;
+    this.#retryOptions = { component: 'state', ...options };
     this.#path = positionPath(options.directory, options.pipeline);
     this.#record = record;
     this.#savedGeneration = record.generation;
@@ -193,7 +196,7 @@ export class PositionStore implements SegmentStore {
   async #write(): Promise<void> {
     this.#lastSave = this.#nextSave ?? this.#lastSave;
     this.#nextSave = undefined;
-    const { fs, clock, log, metrics, signal } = this.#options;
+    const { fs, clock } = this.#options;
     this.#savedGeneration++;
     this.#record = {
       ...this.#record,
@@ -202,8 +205,6 @@ export class PositionStore implements SegmentStore {
       segments: [...this.#segments.values()],
     };
     const data = encodeRecord(this.#record);
-    await retry({ component: 'state', log, metrics, signal }, 'save the position', () =>
-      replaceFile(fs, this.#path, data),
-    );
+    await retry(this.#retryOptions, 'save the position', () => replaceFile(fs, this.#path, data));
   }
 }

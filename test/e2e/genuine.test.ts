@@ -36,6 +36,9 @@ function inputs(directory: string): Input[] {
     single('killed-and-restarted.log.gz'),
     rotated('rotated-plain'),
     rotated('rotated-compressed'),
+    single('webhook/batch.witness-audit.log.gz'),
+    single('webhook/trunc.witness-audit.log.gz'),
+    { name: 'audit2rbac', files: [join(directory, 'audit2rbac/demo.log')] },
     { name: 'openshift', files: [join(directory, 'openshift/audit.log')] },
   ];
 }

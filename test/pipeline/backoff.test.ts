@@ -32,6 +32,22 @@ t.test('tries until it works; says once that it waits and once that it goes on',
   t.equal(o.logged.length, 2);
 });
 
+t.test('many operations of one component that wait for the same fault are told of once', async (t) => {
+  const o = options();
+  const failing = Array.from({ length: 20 }, (_, i) => {
+    let failures = i + 1;
+    return retry(o, `write ${i}`, async () => {
+      if (failures-- > 0) throw systemError('ENOSPC');
+    });
+  });
+  await Promise.all(failing);
+  t.same(
+    o.logged.map(({ level }) => level),
+    [50, 30],
+  );
+  await retry({ ...o, component: 'sinks.y' }, 'x', async () => undefined);
+});
+
 t.test('what works at once says nothing', async (t) => {
   const o = options();
   await retry(o, 'x', async () => undefined);
