@@ -1,5 +1,4 @@
 // One line on a terminal that says how far a foreground run is: bytes of the total, events a second, time left.
-import { eventsInFlight } from './metrics.js';
 import type { Pipeline } from './pipeline/pipeline.js';
 
 const EVERY_MS = 200;
@@ -26,7 +25,7 @@ export function progressLine(pipelines: readonly Pipeline[], seconds: number): s
   for (const { metrics, remainingBytes } of pipelines) {
     read += metrics.bytesRead;
     left += remainingBytes;
-    events += metrics.events - eventsInFlight(metrics);
+    events += metrics.events;
   }
   const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
   const secondsLeft = read > 0 ? Math.ceil((left / read) * seconds) : undefined;

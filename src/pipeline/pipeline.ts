@@ -10,7 +10,7 @@ import { HaltError, HeadgateError, RestartError } from '../errors.js';
 import type { EventBatch, Marker, StreamElement } from '../event/batch.js';
 import type { FileSystem } from '../file-system.js';
 import type { Logger } from '../log.js';
-import { createMetrics } from '../metrics.js';
+import { createMetrics, eventsInFlight } from '../metrics.js';
 import type { PipelineMetrics } from '../metrics.js';
 import type { Receipt, SourcePosition } from '../position/position.js';
 import { PositionStore } from '../position/store.js';
@@ -82,6 +82,10 @@ export class Pipeline {
           `${message}; the pipeline starts again from its last commit`,
         );
         if (drain.aborted) throw error;
+        // What was in flight is read again, and must not be counted twice.
+        const inFlight = eventsInFlight(this.metrics);
+        this.metrics.events -= inFlight;
+        this.metrics.linesRead -= inFlight;
         await sleep(RESTART_DELAY_MS, undefined, { signal: kill });
       }
     }

@@ -7,6 +7,7 @@ import {
   readFileSync,
   readdirSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -286,6 +287,48 @@ t.test(
     renameSync(join(root, 'out'), join(root, 'elsewhere'));
     t.equal((await headgate([...args, '--once'])).exitCode, 0);
     t.same(found(root), [event(1, 'a')]);
+  },
+);
+
+t.test(
+  'an output that someone removes while it is written to is told, and what follows is in a new one',
+  async (t) => {
+    const { root, log, args } = place(t);
+    writeFileSync(log, `${event(1, 'a')}\n${event(2, 'b')}\n`);
+    const running = startHeadgate(args);
+    const content = (name: string): string => {
+      const path = join(root, 'out', name);
+      return existsSync(path) ? readFileSync(path, 'utf8') : '';
+    };
+    await until(
+      'both are committed',
+      () =>
+        content('b.log') !== '' &&
+        readdirSync(join(root, 'state')).includes('p.position.json') &&
+        readFileSync(join(root, 'state/p.position.json'), 'utf8').includes(
+          `"length": ${event(1, 'a').length + 1}`,
+        ),
+    );
+    rmSync(join(root, 'out/a.log'));
+    appendFileSync(log, `${event(3, 'a')}\n${event(4, 'b')}\n`);
+    await until('the next event is in a new file', () => content('a.log') === `${event(3, 'a')}\n`);
+    running.child.kill('SIGTERM');
+    t.equal(await running.exit, 0);
+    t.equal(
+      content('b.log'),
+      `${event(2, 'b')}\n${event(4, 'b')}\n`,
+      'the other file goes on, nothing doubled',
+    );
+    t.match(running.stderr(), /OUTPUT_TOUCHED/);
+    const summary = running.logs().find(({ code }) => code === 'RUN_SUMMARY')?.['pipelines'] as {
+      p: Record<string, number>;
+    };
+    t.equal(reconcile(summary.p), undefined);
+    t.match(summary.p, {
+      headgate_events_in_flight: 0,
+      headgate_events_delivered_total: 4,
+      headgate_outputs_touched_total: 1,
+    });
   },
 );
 
