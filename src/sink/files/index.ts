@@ -1,17 +1,6 @@
 // The `files` sink: each event becomes one line of the file that its tag (or any value) and its time name. This file
 // finds the output of each event and decides when outputs close; `writer.ts` puts the lines on disk exactly once,
 // `finish.ts` compresses and prunes, `restore.ts` brings everything back to the last commit after a crash.
-import {
-  bytes,
-  count,
-  directory,
-  duration,
-  oneOf,
-  optional,
-  pathTemplate,
-  Type,
-} from '../../config/schema.js';
-import type { Static } from '../../config/schema.js';
 import { bytesOf, millisecondsOf } from '../../config/units.js';
 import { compileTime } from '../../event/audit.js';
 import type { EventBatch, SubBatch } from '../../event/batch.js';
@@ -24,6 +13,8 @@ import type { Receipt } from '../../position/position.js';
 import { Catalog } from './catalog.js';
 import { Directories } from './directories.js';
 import { Finisher } from './finish.js';
+import { filesOptions } from './options.js';
+import type { FilesOptions } from './options.js';
 import { parsePathTemplate, renderPath, sliceOf } from './path-template.js';
 import type { PathTemplate, TimeSlice } from './path-template.js';
 import { isLimited } from './retention.js';
@@ -45,95 +36,6 @@ const PRUNE_TICK_MS = 60_000;
 const MAX_OPEN_OUTPUTS = 10_000;
 /** Values cached with their outputs; the cache is emptied when it is full. */
 const MAX_CACHED = 2 * MAX_OPEN_OUTPUTS;
-
-const rotateOptions = Type.Object(
-  {
-    max_bytes: optional(
-      bytes({
-        description: 'Close a file before it becomes larger than this.',
-        default: '100MiB',
-        examples: ['100MiB'],
-      }),
-    ),
-    max_age: optional(
-      duration({
-        description: 'Close a file this long after it was begun. Without it, age closes no file.',
-        examples: ['1h'],
-      }),
-    ),
-    keep: optional(
-      count({
-        description: 'How many closed files to keep per rendered path without its time. Without it, all.',
-        minimum: 0,
-        examples: [48],
-      }),
-    ),
-    keep_bytes: optional(
-      bytes({
-        description: 'How many bytes of closed files to keep per rendered path without its time.',
-        examples: ['1GiB'],
-      }),
-    ),
-    keep_age: optional(duration({ description: 'How long to keep closed files.', examples: ['7d'] })),
-  },
-  { additionalProperties: false, description: 'When files are closed and pruned.', default: {} },
-);
-
-const options = Type.Object({
-  base_dir: directory({
-    description: 'The directory that holds every file of this sink; made (0750) where it does not exist.',
-    examples: ['/var/log/audit-by-namespace'],
-  }),
-  path: pathTemplate({
-    description:
-      'The file of an event, relative to `base_dir`. Each `{{ }}` becomes part of exactly one path segment; `%Y %m %d %H %M %S %j` stand for the event time in UTC and make time slices.',
-    examples: ['{{ tag }}.%Y%m%d%H.log'],
-  }),
-  rotate: optional(rotateOptions),
-  compress: optional(
-    oneOf(['on_rotate', 'none'], {
-      description:
-        '`on_rotate`: a closed file is replaced by its `.gz`, which appears under its name only when it is whole. `none`: files stay plain.',
-      default: 'none',
-    }),
-  ),
-  mode: optional(
-    Type.String({
-      description: 'Permissions of the files, octal; not subject to the umask.',
-      default: '0640',
-      pattern: '^0[0-7]{3}$',
-    }),
-  ),
-  durability: optional(
-    oneOf(['fsync', 'write'], {
-      description:
-        '`fsync`: what is committed survives a power cut. `write`: it survives a kill of the process, not of the machine.',
-      default: 'fsync',
-    }),
-  ),
-  flush_interval: optional(
-    duration({
-      description: 'An event can be read in its file at most this long after it was accepted.',
-      default: '20ms',
-    }),
-  ),
-  grace: optional(
-    duration({
-      description:
-        'How long after its end a time slice still takes late events; later ones begin a numbered file.',
-      default: '5m',
-    }),
-  ),
-  max_open_files: optional(
-    count({
-      description:
-        'How many files are held open; the least recently used are closed and opened again when needed.',
-      minimum: 1,
-      default: 512,
-    }),
-  ),
-});
-type FilesOptions = Static<typeof options>;
 
 /** The output that a combination of values had last, for the time slice that it was in. */
 interface Cached {
@@ -170,17 +72,17 @@ class FilesSink implements Sink {
       part.kind === 'value' ? [compileAlternatives(part.alternatives, context.fields)] : [],
     );
     this.#time = parsed.template.unit === undefined ? () => 0 : compileTime(context.fields);
-    const { rotate = {} } = options;
+    const { rotate } = options;
     const size = (text: string | undefined): number => (text === undefined ? Infinity : bytesOf(text));
     const time = (text: string | undefined): number => (text === undefined ? Infinity : millisecondsOf(text));
-    this.#rotate = { maxAgeMs: time(rotate.max_age), graceMs: millisecondsOf(options.grace ?? '5m') };
+    this.#rotate = { maxAgeMs: time(rotate.max_age), graceMs: millisecondsOf(options.grace) };
     const retention = {
       keep: rotate.keep ?? Infinity,
       keepBytes: size(rotate.keep_bytes),
       keepAgeMs: time(rotate.keep_age),
     };
     const { fs, log, metrics, signal, store, clock, component } = context;
-    const mode = Number.parseInt(options.mode ?? '0640', 8);
+    const mode = Number.parseInt(options.mode, 8);
     const common = { component, log, metrics, signal, fs, store, mode, now: () => clock.now() };
     if (isLimited(retention)) this.#catalog = new Catalog(fs, store.stateFile(context.name, 'closed.jsonl'));
     this.#finisher = new Finisher({
@@ -193,9 +95,9 @@ class FilesSink implements Sink {
       ...common,
       sink: context.name,
       directories: new Directories(fs, options.base_dir),
-      maxBytes: bytesOf(rotate.max_bytes ?? '100MiB'),
-      maxOpenFiles: options.max_open_files ?? 512,
-      flushIntervalMs: millisecondsOf(options.flush_interval ?? '20ms'),
+      maxBytes: bytesOf(rotate.max_bytes),
+      maxOpenFiles: options.max_open_files,
+      flushIntervalMs: millisecondsOf(options.flush_interval),
       isFsync: options.durability !== 'write',
     });
   }
@@ -316,7 +218,7 @@ class FilesSink implements Sink {
 export const filesSink = defineSink({
   name: 'files',
   summary: 'Writes each event as one line to a file named by its tag, or by any of its fields, and its time.',
-  options,
+  options: filesOptions,
   examples: [
     `type: files
 base_dir: /var/log/audit-by-namespace

@@ -3,6 +3,7 @@
 // in every second case), goes on from the stored position, and delivers the rest. At the end every line is in the
 // union of the outputs exactly once, in order, and every `.gz` is whole.
 import t from 'tap';
+import { Value } from '@sinclair/typebox/value';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { filesSink } from '../../../src/sink/files/index.js';
@@ -66,7 +67,13 @@ async function live(directory: string, mode: Mode, dieAt: number): Promise<numbe
   const { fs, signal, changes } = mortal(dieAt);
   const context = await sinkContext({ directory: join(directory, 'state'), fs, signal, now: () => 0 });
   const { store } = context;
-  const sink = filesSink.create({ base_dir: join(directory, 'out'), ...mode.options }, context);
+  const sink = filesSink.create(
+    Value.Default(filesSink.options, { base_dir: join(directory, 'out'), ...mode.options }) as Record<
+      string,
+      unknown
+    >,
+    context,
+  );
   try {
     await sink.open({ segments: store.segments, isReread: true, isClean: store.isClean });
     await store.markRunning();

@@ -1,0 +1,300 @@
+// One life of a pipeline, from a start or restart to its end: finds its place, brings its outputs back to the last commit,
+// then moves batches from the source through the steps to the sinks and commits markers, until it is stopped or
+// everything is delivered.
+import { Window } from '../ack/window.js';
+import type { PipelineConfig } from '../config/pipeline-config.js';
+import { millisecondsOf } from '../config/units.js';
+import { HaltError, HeadgateError } from '../errors.js';
+import type { EventBatch, Marker, StreamElement } from '../event/batch.js';
+import type { FileSystem } from '../file-system.js';
+import type { Logger } from '../log.js';
+import type { PipelineMetrics } from '../metrics.js';
+import type { Receipt, SourcePosition } from '../position/position.js';
+import { PositionStore } from '../position/store.js';
+import { restoreSegments } from '../sink/files/restore.js';
+import { buildPipeline } from './build.js';
+import type { Parts } from './build.js';
+import type { Clock } from './component.js';
+import { runStreams } from './compose.js';
+import type { Step } from './compose.js';
+import { QUARANTINE } from './quarantine.js';
+
+/** Markers on their way at most: a slow sink must not collect them. */
+const MAX_MARKERS = 4;
+const PROGRESS_CHECK_MS = 1_000;
+
+export interface PipelineRuntime {
+  stateDirectory: string;
+  fs: FileSystem;
+  log: Logger;
+  clock: Clock;
+  /** Deliver what exists at the start, then end. */
+  once: boolean;
+  /** With `once`: halt when nothing moved for so long. */
+  deadlineMs: number;
+}
+
+interface PendingMarker {
+  marker: Marker<SourcePosition>;
+  /** Events that were routed since the marker before. */
+  routed: number;
+}
+
+export class PipelineLife {
+  readonly #config: PipelineConfig;
+  readonly #runtime: PipelineRuntime;
+  readonly #metrics: PipelineMetrics;
+  readonly #drain: AbortSignal;
+  /** Aborted with the error that ends this life at once. */
+  readonly #failure = new AbortController();
+  readonly #window = new Window<PendingMarker, Receipt[]>();
+  #parts: Parts | undefined;
+  #store: PositionStore | undefined;
+  /** Of each marker until it is settled, and committed with those before it. */
+  readonly #settlements = new Set<Promise<void>>();
+  #commits: Promise<void> = Promise.resolve();
+  #nextMarkerId = 1;
+  #routed = 0;
+
+  constructor(
+    config: PipelineConfig,
+    runtime: PipelineRuntime,
+    metrics: PipelineMetrics,
+    drain: AbortSignal,
+    kill: AbortSignal,
+  ) {
+    this.#config = config;
+    this.#runtime = runtime;
+    this.#metrics = metrics;
+    this.#drain = drain;
+    if (kill.aborted) this.#fail(kill.reason);
+    kill.addEventListener(
+      'abort',
+      () => {
+        this.#fail(kill.reason);
+      },
+      { signal: this.#failure.signal },
+    );
+  }
+
+  get remainingBytes(): number {
+    return this.#parts?.source.remainingBytes() ?? 0;
+  }
+
+  async run(): Promise<void> {
+    const { once } = this.#runtime;
+    const watch = once ? setInterval(this.#progressCheck(), PROGRESS_CHECK_MS) : undefined;
+    try {
+      const { parts, store } = await this.#open();
+      const { source, sinks, quarantine, decoder, processors } = parts;
+      await runStreams(
+        {
+          source: this.#elements(parts),
+          steps: [
+            (element) => (element.kind === 'chunk' ? decoder.decode(element) : element),
+            ...processors.map((processor) =>
+              forBatches((batch) => {
+                processor.process(batch);
+              }),
+            ),
+          ],
+          accept: (element) => this.#accept(parts, element),
+          end: () => this.#end(parts),
+        },
+        this.#failure.signal,
+      );
+      const isFinishing = once && !this.#drain.aborted;
+      await Promise.all(sinks.map((sink) => sink.close(isFinishing)));
+      await quarantine.close();
+      await source.close();
+      await store.markClean();
+    } catch (error) {
+      // The first failure is the cause; what followed from it says only that things were aborted.
+      this.#fail(error);
+      throw this.#failure.signal.reason;
+    } finally {
+      clearInterval(watch);
+      await this.#closeAll();
+    }
+  }
+
+  async #open(): Promise<{ parts: Parts; store: PositionStore }> {
+    const { stateDirectory, fs, log, clock, once } = this.#runtime;
+    const { name } = this.#config;
+    const common = {
+      fs,
+      log: log.child({ pipeline: name }),
+      clock,
+      metrics: this.#metrics,
+      signal: this.#failure.signal,
+    };
+    const store = (this.#store = await PositionStore.open({
+      ...common,
+      directory: stateDirectory,
+      pipeline: name,
+    }));
+    const parts = (this.#parts = buildPipeline(this.#config, {
+      ...common,
+      pipeline: name,
+      store,
+      stateDirectory,
+    }));
+    const { source, sinks, sinkNames, quarantine } = parts;
+
+    const stored = store.position;
+    await source.open(stored, once);
+    const position = source.position();
+    // After a gap, or a reset to the end, what was written behind the receipts can't be read again: then it is kept.
+    const isReread = stored?.readFrom !== 'end' && gapsOf(position) === (stored ? gapsOf(stored) : 0);
+    const recoveryOf = (owner: (sink: string) => boolean) => ({
+      segments: store.segments.filter((segment) => owner(segment.sink)),
+      isReread,
+      isClean: store.isClean,
+    });
+    const known = [QUARANTINE, ...sinkNames];
+    const strays = await restoreSegments(
+      { ...common, component: 'state', store },
+      recoveryOf((sink) => !known.includes(sink)),
+    );
+    await store.forget(strays.map(({ id }) => id)); // Of sinks that are no longer configured: nothing is added to them.
+    await quarantine.open(recoveryOf((sink) => sink === QUARANTINE));
+    for (const [i, sink] of sinks.entries()) await sink.open(recoveryOf((owner) => owner === sinkNames[i]));
+    // Also the first position of a new pipeline: where `end` is must not move with each start.
+    await store.markRunning();
+    await store.commit(position, []);
+    return { parts, store };
+  }
+
+  async *#elements({ source, sinks, quarantine }: Parts): AsyncGenerator<StreamElement> {
+    const intervalMs = millisecondsOf(this.#config.commit_interval);
+    let markedAtMs = performance.now();
+    let isMarkerNeeded = false;
+    while (!this.#drain.aborted && !this.#failure.signal.aborted) {
+      const chunk = await source.next();
+      if (chunk) {
+        isMarkerNeeded = true;
+        yield chunk;
+      } else if (this.#runtime.once && source.isFinished()) {
+        return;
+      }
+      const sinceMarkerMs = performance.now() - markedAtMs;
+      if (sinceMarkerMs >= intervalMs) {
+        markedAtMs = performance.now();
+        this.#metrics.lagBytes = source.remainingBytes();
+        isMarkerNeeded ||= quarantine.hasChanges || sinks.some((sink) => sink.hasChanges());
+        if (isMarkerNeeded && this.#window.size < MAX_MARKERS) {
+          isMarkerNeeded = false;
+          yield this.#marker(source.position());
+        }
+      } else if (!chunk) {
+        await source.wait(intervalMs - sinceMarkerMs, this.#drain);
+      }
+    }
+  }
+
+  #marker(position: SourcePosition): Marker<SourcePosition> {
+    return { kind: 'marker', id: this.#nextMarkerId++, position };
+  }
+
+  async #accept(parts: Parts, element: StreamElement): Promise<void> {
+    this.#failure.signal.throwIfAborted();
+    if (element.kind === 'batch') await this.#route(parts, element);
+    else if (element.kind === 'marker') this.#settle(parts, element as Marker<SourcePosition>);
+  }
+
+  async #route({ router, sinks, quarantine }: Parts, batch: EventBatch): Promise<void> {
+    const { perSink, routed, dropped } = router.divide(batch);
+    this.#routed += routed;
+    this.#metrics.eventsDropped += dropped;
+    const writes = perSink.flatMap((events, i) => (events && sinks[i] ? [sinks[i].write(events)] : []));
+    if (batch.quarantined.length > 0) writes.push(quarantine.write(batch.quarantined));
+    await Promise.all(writes);
+    batch.release();
+  }
+
+  /** Lets every sink settle the marker, without waiting for it. */
+  #settle({ sinks, quarantine }: Parts, marker: Marker<SourcePosition>): void {
+    const entry = this.#window.add({ marker, routed: this.#routed });
+    this.#routed = 0;
+    const settlement = Promise.all([...sinks.map((sink) => sink.settle(marker)), quarantine.settle()])
+      .then((receipts) => {
+        this.#window.settle(entry, receipts);
+        this.#commits = this.#commits.then(() => this.#commit());
+        return this.#commits;
+      })
+      .catch((error: unknown) => {
+        this.#fail(error);
+      })
+      .finally(() => this.#settlements.delete(settlement));
+    this.#settlements.add(settlement);
+  }
+
+  async #commit(): Promise<void> {
+    const settled = this.#window.takeSettled();
+    const last = settled.at(-1);
+    const { sinks, quarantine } = this.#parts ?? {};
+    if (!last || !sinks) return;
+    await this.#store?.commit(
+      last.marker.marker.position,
+      settled.flatMap(({ receipts }) => receipts.flat()),
+    );
+    for (const { marker, receipts } of settled) {
+      this.#metrics.eventsDelivered += marker.routed;
+      for (const [i, sink] of sinks.entries()) sink.committed(receipts[i] ?? []);
+      quarantine?.committed(receipts.at(-1) ?? []);
+    }
+  }
+
+  /** The source has ended and everything before is accepted: settles and commits the rest. */
+  async #end(parts: Parts): Promise<void> {
+    if (this.#runtime.once && !this.#drain.aborted) for (const sink of parts.sinks) sink.endOfInput();
+    const position = parts.source.position();
+    this.#metrics.lagBytes = parts.source.remainingBytes();
+    this.#settle(parts, this.#marker(position));
+    await Promise.all(this.#settlements);
+    this.#failure.signal.throwIfAborted();
+  }
+
+  /** Ends this life with an error; only the first one counts. */
+  #fail(error: unknown): void {
+    if (!this.#failure.signal.aborted) this.#failure.abort(error);
+  }
+
+  /** Halts when nothing has moved for the deadline. */
+  #progressCheck(): () => void {
+    let seen = -1;
+    let seenAtMs = performance.now();
+    return () => {
+      const { bytesRead, commits, segmentsClosed } = this.#metrics;
+      const now = bytesRead + commits + segmentsClosed;
+      if (now !== seen) {
+        seen = now;
+        seenAtMs = performance.now();
+      } else if (performance.now() - seenAtMs >= this.#runtime.deadlineMs) {
+        this.#fail(
+          new HaltError(
+            'DEADLINE',
+            `nothing could be delivered for ${this.#runtime.deadlineMs / 1000} seconds`,
+          ),
+        );
+      }
+    };
+  }
+
+  async #closeAll(): Promise<void> {
+    this.#fail(new HeadgateError('PIPELINE_HALTED', 'the pipeline has ended'));
+    const { source, sinks = [], quarantine } = this.#parts ?? {};
+    await Promise.all([source?.close(), quarantine?.close(), ...sinks.map((sink) => sink.close(false))]);
+  }
+}
+
+function forBatches(run: (batch: EventBatch) => void): Step {
+  return (element) => {
+    if (element.kind === 'batch') run(element);
+    return element;
+  };
+}
+
+function gapsOf(position: SourcePosition): number {
+  return position.paths.reduce((sum, { gapCount }) => sum + gapCount, 0);
+}
