@@ -91,8 +91,11 @@ export interface SegmentStore {
   begin(entries: readonly SegmentRecord[]): Promise<void>;
   /** Replaces entries as a whole, after recovery has looked at the disk; resolves when that is durable. */
   amend(entries: readonly SegmentRecord[]): Promise<void>;
-  /** Takes entries out of the record; resolves when that is durable. */
-  forget(ids: readonly number[]): Promise<void>;
+  /**
+   * Takes entries out of the record; durable with its next save. Until then a crash brings them back, so only what can
+   * be done again may be forgotten.
+   */
+  forget(ids: readonly number[]): void;
   /** A path in the state directory for a file of this sink, `<pipeline>~<sink>.<suffix>`. */
   stateFile(sink: string, suffix: string): string;
 }

@@ -156,7 +156,7 @@ export class PipelineLife {
       { ...common, component: 'state', store },
       recoveryOf((sink) => !known.includes(sink)),
     );
-    await store.forget(strays.map(({ id }) => id)); // Of sinks that are no longer configured: nothing is added to them.
+    store.forget(strays.map(({ id }) => id)); // Of sinks that are no longer configured: nothing is added to them.
     await quarantine.open(recoveryOf((sink) => sink === QUARANTINE));
     for (const [i, sink] of sinks.entries()) await sink.open(recoveryOf((owner) => owner === sinkNames[i]));
     // Also the first position of a new pipeline: where `end` is must not move with each start.

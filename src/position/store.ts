@@ -152,10 +152,8 @@ export class PositionStore implements SegmentStore {
     if (entries.length > 0) await this.#save();
   }
 
-  async forget(ids: readonly number[]): Promise<void> {
-    let isChanged = false;
-    for (const id of ids) isChanged = this.#segments.delete(id) || isChanged;
-    if (isChanged) await this.#save();
+  forget(ids: readonly number[]): void {
+    for (const id of ids) this.#segments.delete(id);
   }
 
   /** Saves a position with the receipts of its marker; resolves when that is durable. */

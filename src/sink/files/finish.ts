@@ -92,7 +92,7 @@ export class Finisher {
       const entry = { ...file, group: segment.group, closedAtMs: now() };
       await retry(this.#options, 'write the catalog of closed files', () => catalog.add(entry));
     }
-    await store.forget([segment.id]);
+    store.forget([segment.id]);
     metrics.segmentsClosed++;
     if (catalog) this.#prune(segment.group);
   }

@@ -5,8 +5,33 @@ import { posix } from 'node:path';
 import { systemCode } from '../../errors.js';
 import type { FileSystem } from '../../file-system.js';
 import type { Directories } from './directories.js';
-import { nextSequence, numberedPath } from './segment-name.js';
+import { highestSequences, numberedPath, sequenceKey } from './segment-name.js';
 import type { Output, Segment } from './segment.js';
+
+/**
+ * The highest sequence of every output in a directory, as of one look at it. Made anew for each cycle: with a hundred
+ * thousand outputs in a directory, a look for each of them would take hours.
+ */
+export class Listings {
+  readonly #fs: FileSystem;
+  readonly #directories: Directories;
+  readonly #byDirectory = new Map<string, Map<string, number>>();
+
+  constructor(fs: FileSystem, directories: Directories) {
+    this.#fs = fs;
+    this.#directories = directories;
+  }
+
+  /** The first sequence above those of an output's files. */
+  async nextSequence({ name }: Output): Promise<number> {
+    let sequences = this.#byDirectory.get(name.directory);
+    if (!sequences) {
+      sequences = highestSequences(await namesIn(this.#fs, this.#directories.absolute(name.directory)));
+      this.#byDirectory.set(name.directory, sequences);
+    }
+    return (sequences.get(sequenceKey(name.stem, name.ext)) ?? 0) + 1;
+  }
+}
 
 /**
  * Gives a new segment its name, or a closing one its final name (then `from` is the old one). Resolves to whether
@@ -15,6 +40,7 @@ import type { Output, Segment } from './segment.js';
 export async function nameSegment(
   fs: FileSystem,
   directories: Directories,
+  listings: Listings,
   segment: Segment,
   isClosing: boolean,
 ): Promise<boolean> {
@@ -28,11 +54,11 @@ export async function nameSegment(
       output.isPlainUsed = true;
       output.isPlainFreed = false;
     }
-    segment.path = isPlain ? plain : await freeNumber(fs, directories, output);
+    segment.path = isPlain ? plain : await freeNumber(fs, directories, listings, output);
     return true;
   }
   if (isClosing && !isSliced && segment.path === plain) {
-    segment.path = await freeNumber(fs, directories, output);
+    segment.path = await freeNumber(fs, directories, listings, output);
     segment.from = plain;
     output.isPlainUsed = false;
     output.isPlainFreed = true;
@@ -41,11 +67,13 @@ export async function nameSegment(
   return false;
 }
 
-async function freeNumber(fs: FileSystem, directories: Directories, output: Output): Promise<string> {
-  output.nextSequence ??= nextSequence(
-    output.name,
-    await namesIn(fs, directories.absolute(output.name.directory)),
-  );
+async function freeNumber(
+  fs: FileSystem,
+  directories: Directories,
+  listings: Listings,
+  output: Output,
+): Promise<string> {
+  output.nextSequence ??= await listings.nextSequence(output);
   for (;;) {
     const path = numberedPath(output.name, output.nextSequence++);
     if (!(await isTaken(fs, directories, path))) return path;

@@ -37,8 +37,9 @@ export async function restoreSegments(options: RestoreOptions, recovery: Recover
   for (const directory of directories) {
     await retry(options, `make ${directory} durable`, () => syncDirectory(fs, directory));
   }
+  // Before anything is written again: the next save, which comes first, has both.
+  store.forget(gone);
   await store.amend(amended);
-  await store.forget(gone);
   return kept;
 }
 

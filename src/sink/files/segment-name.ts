@@ -38,21 +38,22 @@ export function numberedPath(name: OutputName, sequence: number): string {
   return posix.join(name.directory, `${name.stem}~${String(sequence).padStart(6, '0')}${name.ext}`);
 }
 
-/** The sequence of the segment called `base`, 0 for the plain name; undefined where it is no segment of this output. */
-export function sequenceOf(name: OutputName, base: string): number | undefined {
-  let rest = base;
-  for (const suffix of [TEMPORARY_SUFFIX, '.gz']) {
-    if (rest.endsWith(suffix)) rest = rest.slice(0, -suffix.length);
-  }
-  if (rest === name.stem + name.ext) return 0;
-  if (!rest.startsWith(`${name.stem}~`) || !rest.endsWith(name.ext)) return undefined;
-  const digits = rest.slice(name.stem.length + 1, rest.length - name.ext.length);
-  return /^\d{6,9}$/.test(digits) ? Number(digits) : undefined;
+/** One string for the stem and the extension of an output. */
+export function sequenceKey(stem: string, ext: string): string {
+  return `${stem}/${ext}`;
 }
 
-/** The first sequence that is greater than that of every file in `names`, which are base names of one directory. */
-export function nextSequence(name: OutputName, names: readonly string[]): number {
-  let highest = 0;
-  for (const base of names) highest = Math.max(highest, sequenceOf(name, base) ?? 0);
-  return highest + 1;
+/**
+ * The highest sequence of the numbered segments, in any form, of each output among `names`, which are base names of one
+ * directory; by `sequenceKey`.
+ */
+export function highestSequences(names: readonly string[]): Map<string, number> {
+  const highest = new Map<string, number>();
+  for (const name of names) {
+    const match = /^(.*)~(\d{6,9})(.*?)(?:\.gz)?(?:~gz)?$/s.exec(name);
+    if (!match) continue;
+    const key = sequenceKey(match[1] ?? '', match[3] ?? '');
+    highest.set(key, Math.max(highest.get(key) ?? 0, Number(match[2])));
+  }
+  return highest;
 }

@@ -9,7 +9,7 @@ const KIB = 1024;
 
 /** Buffers for bytes that wait to be written. */
 export const chunkPool = new BufferPool(
-  [4, 8, 16, 32, 64, 128, 256].map((size) => size * KIB),
+  [0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256].map((size) => size * KIB),
   16 * KIB * KIB,
 );
 

@@ -20,7 +20,7 @@ import type { SegmentStore } from '../../pipeline/component.js';
 import { Descriptors, touched } from './descriptors.js';
 import type { Directories } from './directories.js';
 import type { Closed } from './finish.js';
-import { nameSegment } from './naming.js';
+import { Listings, nameSegment } from './naming.js';
 import { chunkPool, Segment } from './segment.js';
 import type { Output } from './segment.js';
 
@@ -233,9 +233,10 @@ export class SegmentWriter {
   /** Names what is new or is renamed; returns the entries that the record must hold before it happens. */
   async #name(jobs: Job[]): Promise<SegmentRecord[]> {
     const begun: SegmentRecord[] = [];
+    const listings = this.#listings();
     for (const { segment, isClosing } of jobs) {
       const isNamed = await this.#retry('look for a free name', () =>
-        nameSegment(this.#options.fs, this.#options.directories, segment, isClosing),
+        nameSegment(this.#options.fs, this.#options.directories, listings, segment, isClosing),
       );
       if (isNamed) begun.push(this.#recordOf(segment));
     }
@@ -275,7 +276,7 @@ export class SegmentWriter {
         if (systemCode(error) === 'EEXIST') {
           // Someone was faster: theirs stays, ours gets the next free name, and the record says so first.
           segment.path = '';
-          await nameSegment(fs, directories, segment, segment.isClosing);
+          await nameSegment(fs, directories, this.#listings(), segment, segment.isClosing);
           await store.begin([this.#recordOf(segment)]);
         }
         throw error;
@@ -350,6 +351,10 @@ export class SegmentWriter {
       ino: 0,
       openedAtMs: segment.openedAtMs,
     };
+  }
+
+  #listings(): Listings {
+    return new Listings(this.#options.fs, this.#options.directories);
   }
 
   #retry<T>(action: string, operation: () => Promise<T>): Promise<T> {

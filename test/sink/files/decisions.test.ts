@@ -2,7 +2,12 @@
 import t from 'tap';
 import fc from 'fast-check';
 import { encodeValue } from '../../../src/sink/files/encode.js';
-import { nextSequence, numberedPath, outputName, sequenceOf } from '../../../src/sink/files/segment-name.js';
+import {
+  highestSequences,
+  numberedPath,
+  outputName,
+  sequenceKey,
+} from '../../../src/sink/files/segment-name.js';
 import { filesToPrune } from '../../../src/sink/files/retention.js';
 import { isDue } from '../../../src/sink/files/rotate.js';
 import { createOutput, Segment } from '../../../src/sink/files/segment.js';
@@ -73,24 +78,23 @@ t.test('a segment name is the stem, a sequence and the extension', async (t) => 
   t.equal(numberedPath(outputName('audit', ''), 1234567), 'audit~1234567');
 });
 
-t.test(
-  'the next sequence is above everything of this output in any form, and ignores everything else',
-  async (t) => {
-    const name = outputName('audit.log', '.log');
-    t.equal(sequenceOf(name, 'audit.log'), 0);
-    t.equal(sequenceOf(name, 'audit.log.gz'), 0);
-    t.equal(sequenceOf(name, 'audit~000007.log.gz'), 7);
-    t.equal(sequenceOf(name, 'audit~000007.log~gz'), 7);
-    t.equal(sequenceOf(name, 'audit~7.log'), undefined);
-    t.equal(sequenceOf(name, 'auditor~000009.log'), undefined);
-    t.equal(sequenceOf(name, 'audit~000009.log.bak'), undefined);
-    t.equal(
-      nextSequence(name, ['audit.log', 'audit~000003.log.gz', 'audit~000012.log', 'auditx~000099.log']),
-      13,
-    );
-    t.equal(nextSequence(name, []), 1);
-  },
-);
+t.test('the highest sequence counts every form of an output, and nothing else', async (t) => {
+  const highest = highestSequences([
+    'audit.log',
+    'audit~000003.log.gz',
+    'audit~000012.log',
+    'audit~000013.log~gz',
+    'audit~7.log',
+    'audit~000099.log.bak',
+    'auditor~000050.log',
+    'plain~000002',
+    'plain~000004.gz',
+  ]);
+  t.equal(highest.get(sequenceKey('audit', '.log')), 13);
+  t.equal(highest.get(sequenceKey('auditor', '.log')), 50);
+  t.equal(highest.get(sequenceKey('plain', '')), 4);
+  t.equal(highest.get(sequenceKey('other', '')), undefined);
+});
 
 const hour = 3_600_000;
 const end = 10 * hour;
