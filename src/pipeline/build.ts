@@ -5,7 +5,8 @@ import type { ComponentConfig, PipelineConfig } from '../config/pipeline-config.
 import { JsonLinesDecoder } from '../codec/json-lines.js';
 import { fromText } from '../event/byte-string.js';
 import { FieldRegistry } from '../event/fields.js';
-import { compileWhen, parseWhen } from '../event/match.js';
+import { compileWhen } from '../event/match.js';
+import { conditionOf } from '../processor/validated.js';
 import type {
   ComponentContext,
   ComponentDefinition,
@@ -78,10 +79,4 @@ function definitionOf<K extends ComponentDefinition['kind']>(
   );
   if (!found) throw new Error(`impossible: unvalidated ${kind} ${type}`);
   return found;
-}
-
-function conditionOf(when: unknown) {
-  const parsed = parseWhen(when);
-  if ('faults' in parsed) throw new Error('impossible: unvalidated condition');
-  return parsed.condition;
 }

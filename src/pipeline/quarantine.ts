@@ -3,8 +3,8 @@
 // output, so its lines are neither lost nor doubled. When all quarantine files together reach the configured
 // size, the pipeline waits until someone makes room: dropping would be silent.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemCode } from '../errors.js';
 import type { QuarantineEntry } from '../event/batch.js';
+import { lstatIfThere } from '../position/durable-file.js';
 import type { Receipt } from '../position/position.js';
 import { Directories } from '../sink/files/directories.js';
 import { Finisher } from '../sink/files/finish.js';
@@ -116,11 +116,7 @@ export class Quarantine {
     let bytes = 0;
     for (const name of await fs.readdir(this.#directory)) {
       if (!name.startsWith(`${pipeline}.quarantine`)) continue;
-      try {
-        bytes += (await fs.lstat(`${this.#directory}/${name}`)).size;
-      } catch (error) {
-        if (systemCode(error) !== 'ENOENT') throw error; // Taken away while we counted.
-      }
+      bytes += (await lstatIfThere(fs, `${this.#directory}/${name}`))?.size ?? 0; // It can be taken away while we count.
     }
     return bytes;
   }

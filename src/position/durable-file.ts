@@ -3,7 +3,7 @@
 import { constants } from 'node:fs';
 import { dirname } from 'node:path';
 import { systemCode } from '../errors.js';
-import type { FileSystem } from '../file-system.js';
+import type { FileStat, FileSystem } from '../file-system.js';
 
 const NO_FOLLOW = constants.O_NOFOLLOW;
 
@@ -49,6 +49,16 @@ export async function readSmallFile(fs: FileSystem, path: string): Promise<Buffe
       }
       return data.subarray(0, length);
     });
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** What lies under a name, without following a link; undefined where nothing does. */
+export async function lstatIfThere(fs: FileSystem, path: string): Promise<FileStat | undefined> {
+  try {
+    return await fs.lstat(path);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;

@@ -9,7 +9,13 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { HeadgateError, systemCode } from '../../errors.js';
 import type { FileSystem } from '../../file-system.js';
-import { syncDirectory, unlinkIfThere, withFile, writeAll } from '../../position/durable-file.js';
+import {
+  lstatIfThere,
+  syncDirectory,
+  unlinkIfThere,
+  withFile,
+  writeAll,
+} from '../../position/durable-file.js';
 import { TEMPORARY_SUFFIX } from './segment-name.js';
 
 const READ_BYTES = 256 * 1024;
@@ -45,7 +51,7 @@ export async function compressSegment(
   const { path } = segment;
   const compressed = `${path}.gz`;
   const temporary = `${path}${TEMPORARY_SUFFIX}`;
-  const found = await statIfThere(fs, path);
+  const found = await lstatIfThere(fs, path);
   if (found) {
     if (found.ino !== segment.ino || found.size !== segment.length) {
       throw new HeadgateError('OUTPUT_TOUCHED', `${path} was changed by someone else after it was closed`, {
@@ -59,23 +65,14 @@ export async function compressSegment(
     await syncDirectory(fs, posix.dirname(path));
     await fs.unlink(path);
   }
-  const finished = await statIfThere(fs, compressed);
+  const finished = await lstatIfThere(fs, compressed);
   return finished && { path: compressed, bytes: finished.size, ino: finished.ino };
 }
 
 /** What lies under the name of a closed segment that is not compressed. */
 export async function plainFile(fs: FileSystem, segment: ClosedSegment): Promise<FinishedFile | undefined> {
-  const found = await statIfThere(fs, segment.path);
+  const found = await lstatIfThere(fs, segment.path);
   return found && { path: segment.path, bytes: found.size, ino: found.ino };
-}
-
-async function statIfThere(fs: FileSystem, path: string) {
-  try {
-    return await fs.lstat(path);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }
 
 async function* chunksOf(fs: FileSystem, fd: number, signal: AbortSignal): AsyncGenerator<Buffer> {

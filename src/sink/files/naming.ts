@@ -1,9 +1,9 @@
 // Which name a segment gets. A path with a time in it: the first segment of a slice has the plain name and keeps it
 // when it closes, further ones are numbered from the start. A path without: the open segment has the plain name and
 // is numbered when it closes. A name that is taken, by whomever, is left alone and the next number is used.
-import { posix } from 'node:path';
 import { systemCode } from '../../errors.js';
 import type { FileSystem } from '../../file-system.js';
+import { lstatIfThere } from '../../position/durable-file.js';
 import type { Directories } from './directories.js';
 import { highestSequences, numberedPath, sequenceKey } from './segment-name.js';
 import type { Output, Segment } from './segment.js';
@@ -90,13 +90,9 @@ async function namesIn(fs: FileSystem, directory: string): Promise<string[]> {
 }
 
 async function isTaken(fs: FileSystem, directories: Directories, path: string): Promise<boolean> {
-  for (const name of [path, `${path}.gz`]) {
-    try {
-      await fs.lstat(posix.normalize(directories.absolute(name)));
-      return true;
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error;
-    }
-  }
-  return false;
+  const absolute = directories.absolute(path);
+  return (
+    (await lstatIfThere(fs, absolute)) !== undefined ||
+    (await lstatIfThere(fs, `${absolute}.gz`)) !== undefined
+  );
 }
