@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -63,8 +64,9 @@ t.test('files that can not be read', async (t) => {
     'forbidden.yaml': GOOD,
   });
   symlinkSync('/nowhere', join(directory, 'dangling.yaml'));
+  execFileSync('mkfifo', [join(directory, 'fifo.yaml')]);
   const { pipelines, diagnostics } = await loadPipelines(
-    [directory, join(directory, 'missing.yaml'), '/dev/null'],
+    [directory, join(directory, 'missing.yaml')],
     {},
     definitions,
   );
@@ -78,11 +80,11 @@ t.test('files that can not be read', async (t) => {
       message,
     ]),
     [
-      ['/dev/null', 1, 1, 'CONFIG_UNREADABLE', 'this is no ordinary file'],
       ['binary.yaml', 1, 1, 'CONFIG_UNREADABLE', 'this is no text: a NUL byte at offset 4'],
       ['comment.yaml', 1, 1, 'CONFIG_EMPTY', 'the file is empty'],
       ['dangling.yaml', 1, 1, 'CONFIG_UNREADABLE', 'there is no such file or directory'],
       ['empty.yaml', 1, 1, 'CONFIG_EMPTY', 'the file is empty'],
+      ['fifo.yaml', 1, 1, 'CONFIG_UNREADABLE', 'this is no ordinary file'],
       ['large.yaml', 1, 1, 'CONFIG_UNREADABLE', 'this is too large for a pipeline file (1 MiB)'],
       ['latin1.yaml', 1, 1, 'CONFIG_UNREADABLE', 'this is no text: the bytes are not UTF-8'],
       ['missing.yaml', 1, 1, 'CONFIG_UNREADABLE', 'there is no such file or directory'],
