@@ -65,8 +65,9 @@ export class JsonLinesDecoder {
       fieldCount,
       tag: this.#tag,
       quarantined,
-      onRelease: ({ data }) => {
-        readPool.give(data);
+      scanner: this.#scanner,
+      pool: readPool,
+      onRelease: () => {
         if (this.#freeArrays.length < MAX_FREE_ARRAYS) this.#freeArrays.push(arrays);
       },
     });

@@ -18,10 +18,16 @@ const NEWLINE = 0x0a;
 const EMPTY = Buffer.alloc(0);
 
 /**
- * Buffers of small and of full reads. Whoever has a piece gives its `data` back when nobody looks at it any more.
+ * Buffers of small and of full reads, and of full ones with changed events behind them. Whoever has a piece gives its
+ * `data` back when nobody looks at it any more.
  */
 export const readPool = new BufferPool(
-  [MIN_ROOM_BYTES, 2 * MIN_ROOM_BYTES, MAX_READ_BYTES + MIN_ROOM_BYTES],
+  [
+    MIN_ROOM_BYTES,
+    2 * MIN_ROOM_BYTES,
+    MAX_READ_BYTES + MIN_ROOM_BYTES,
+    2 * (MAX_READ_BYTES + MIN_ROOM_BYTES),
+  ],
   4 * (MAX_READ_BYTES + MIN_ROOM_BYTES),
 );
 

@@ -1,7 +1,12 @@
 // What flows through a pipeline: batches of events, and markers between them. A batch keeps the bytes exactly as
 // they were read; an event in it is a range of those bytes, and a field is a range too (or absent). Nothing is
-// copied and no object is made per event. A batch is not changed once a sink has it.
+// copied and no object is made per event. Where an event is not its line (a decoder made it, a processor changed
+// it), its bytes stand behind those that were read, and the range of its line is kept apart. A batch is not changed
+// once a sink has it.
+import type { BufferPool } from '../buffer-pool.js';
 import type { ByteString } from './byte-string.js';
+import { NEWLINE } from './json-reader.js';
+import type { Scanner } from './scan.js';
 
 /** Whole lines of one read of a followed file: what a source emits, before anything is parsed. */
 export interface Chunk {
@@ -50,6 +55,8 @@ export class EventArrays {
   slots: Int32Array<ArrayBuffer>;
   readonly tags: ByteString[] = [];
   dropped: Uint8Array;
+  #lineStarts = new Int32Array(0);
+  #lineEnds = new Int32Array(0);
   readonly #slotsPerEvent: number;
 
   constructor(capacity: number, fieldCount: number) {
@@ -67,6 +74,15 @@ export class EventArrays {
     this.slots = enlarged(this.slots, capacity * this.#slotsPerEvent);
     this.dropped = new Uint8Array(capacity);
   }
+
+  /** Other arrays than `starts` and `ends`, as long as they are, for the ranges of lines that are not their events. */
+  lineRanges(): { lineStarts: Int32Array<ArrayBuffer>; lineEnds: Int32Array<ArrayBuffer> } {
+    if (this.#lineStarts.length < this.starts.length) {
+      this.#lineStarts = new Int32Array(this.starts.length);
+      this.#lineEnds = new Int32Array(this.starts.length);
+    }
+    return { lineStarts: this.#lineStarts, lineEnds: this.#lineEnds };
+  }
 }
 
 function enlarged(numbers: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
@@ -75,8 +91,17 @@ function enlarged(numbers: Int32Array<ArrayBuffer>, length: number): Int32Array<
   return larger;
 }
 
+/** Where a line stood. */
+export interface LineOrigin {
+  /** The live file or a backup, as in `EventBatch.file`. */
+  file: string;
+  /** Of its first byte in that file, in decompressed bytes. */
+  offset: number;
+}
+
 /** What a batch is made of. */
 export interface EventBatchParts {
+  /** The lines as read, then what a decoder put behind them: whole lines all the same. */
   data: Buffer;
   path: string;
   file: string;
@@ -87,16 +112,31 @@ export interface EventBatchParts {
   fieldCount: number;
   tag: ByteString;
   quarantined: QuarantineEntry[];
-  /** Called once when nobody looks at the batch any more: its memory can be used again. */
-  onRelease?: (batch: EventBatch) => void;
+  /** Takes the fields of a changed event. */
+  scanner: Scanner;
+  /** Where `data` came from, and goes when nobody looks at the batch any more. */
+  pool: BufferPool;
+  /** Says that `arrays` can be used again; called once. */
+  onRelease?: () => void;
+  /** The ranges of the lines as read, where they are not the events' own. */
+  lineRanges?: { lineStarts: Int32Array<ArrayBuffer>; lineEnds: Int32Array<ArrayBuffer> };
+  /** Where those lines stood that are not of this chunk, by event. */
+  origins?: ReadonlyMap<number, LineOrigin>;
+}
+
+/** An event and the bytes that it is to have, without newline. */
+export interface Change {
+  index: number;
+  bytes: Buffer;
 }
 
 export class EventBatch {
   readonly kind = 'batch';
-  readonly data: Buffer;
+  /** Replaced only by `rewrite`. */
+  data: Buffer;
   readonly path: string;
   readonly file: string;
-  /** Offset of `data[0]` in `file`; an event's offset is `offset + starts[i]`. */
+  /** Offset of `data[0]` in `file`. */
   readonly offset: number;
   readonly readAtMs: number;
   /** Number of events; every array may be longer. */
@@ -104,6 +144,9 @@ export class EventBatch {
   /** Range of event i in `data`, without its newline (a carriage return stays). */
   readonly starts: Int32Array<ArrayBuffer>;
   readonly ends: Int32Array<ArrayBuffer>;
+  /** The same of its line as read; for a joined entry that of its first line. The same arrays while all are equal. */
+  lineStarts: Int32Array<ArrayBuffer>;
+  lineEnds: Int32Array<ArrayBuffer>;
   /** `slots[(i * fieldCount + field) * SLOT_STRIDE + {0: start, 1: end, 2: depth}]`, start -1 where absent. */
   readonly slots: Int32Array<ArrayBuffer>;
   readonly fieldCount: number;
@@ -113,7 +156,12 @@ export class EventBatch {
   readonly dropped: Uint8Array;
   droppedCount = 0;
   readonly quarantined: QuarantineEntry[];
-  #onRelease: ((batch: EventBatch) => void) | undefined;
+  readonly #arrays: EventArrays;
+  readonly #scanner: Scanner;
+  readonly #pool: BufferPool;
+  readonly #origins: ReadonlyMap<number, LineOrigin> | undefined;
+  readonly #onRelease: (() => void) | undefined;
+  #isReleased = false;
 
   constructor(parts: EventBatchParts) {
     this.data = parts.data;
@@ -132,13 +180,66 @@ export class EventBatch {
     dropped.fill(0, 0, parts.size);
     this.fieldCount = parts.fieldCount;
     this.quarantined = parts.quarantined;
+    this.lineStarts = parts.lineRanges?.lineStarts ?? starts;
+    this.lineEnds = parts.lineRanges?.lineEnds ?? ends;
+    this.#arrays = parts.arrays;
+    this.#scanner = parts.scanner;
+    this.#pool = parts.pool;
+    this.#origins = parts.origins;
     this.#onRelease = parts.onRelease;
   }
 
   /** Says that nobody looks at the batch any more: its memory is used again. Calling it twice changes nothing. */
   release(): void {
-    this.#onRelease?.(this);
-    this.#onRelease = undefined;
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#pool.give(this.data);
+    this.#onRelease?.();
+  }
+
+  /**
+   * Gives events other bytes; their lines and their tags stay. Each must be one JSON object. Copies the batch once, so
+   * whoever changes many events does it in one call. Slots and `data` that were looked at before are no longer true.
+   */
+  rewrite(changes: readonly Change[]): void {
+    if (changes.length === 0) return;
+    if (this.lineStarts === this.starts) {
+      const { lineStarts, lineEnds } = this.#arrays.lineRanges();
+      lineStarts.set(this.starts.subarray(0, this.size));
+      lineEnds.set(this.ends.subarray(0, this.size));
+      this.lineStarts = lineStarts;
+      this.lineEnds = lineEnds;
+    }
+    const before = this.data;
+    const bytes = changes.reduce((sum, change) => sum + change.bytes.length + 1, before.length);
+    this.data = this.#pool.take(bytes).subarray(0, bytes);
+    before.copy(this.data);
+    let at = before.length;
+    for (const { index, bytes } of changes) {
+      bytes.copy(this.data, at);
+      this.starts[index] = at;
+      at += bytes.length;
+      this.ends[index] = at;
+      this.data[at++] = NEWLINE;
+    }
+    this.#pool.give(before);
+    this.#scanner.load(this.data);
+    for (const { index } of changes) {
+      const start = this.starts[index] as number;
+      const slot = index * this.fieldCount * SLOT_STRIDE;
+      const end = this.#scanner.scanLine(start, this.slots, slot, true);
+      if (end !== this.ends[index]) throw new Error('impossible: an event was changed to what is no event');
+    }
+  }
+
+  /** The bytes of the line that event i was, as a view: without newline, a carriage return stays. */
+  line(i: number): Buffer {
+    return this.data.subarray(this.lineStarts[i], this.lineEnds[i]);
+  }
+
+  /** Where that line stood. */
+  origin(i: number): LineOrigin {
+    return this.#origins?.get(i) ?? { file: this.file, offset: this.offset + (this.lineStarts[i] as number) };
   }
 
   /** Leaves event i out: no sink gets it. Dropping twice counts once. */

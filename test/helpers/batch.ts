@@ -1,6 +1,8 @@
 // Batches made by hand: each line is an event without fields, with the tag given.
+import { readPool } from '../../src/codec/lines.js';
 import { EventArrays, EventBatch } from '../../src/event/batch.js';
 import type { SubBatch } from '../../src/event/batch.js';
+import { compileScanner } from '../../src/event/scan.js';
 
 export function batchOf(lines: readonly { tag: string; line: string }[]): SubBatch {
   const data = Buffer.from(lines.map(({ line }) => `${line}\n`).join(''));
@@ -23,6 +25,8 @@ export function batchOf(lines: readonly { tag: string; line: string }[]): SubBat
     fieldCount: 0,
     tag: '',
     quarantined: [],
+    scanner: compileScanner([]),
+    pool: readPool,
   });
   for (const [i, { tag }] of lines.entries()) batch.tags[i] = tag;
   return { batch, indexes: Uint32Array.from(lines.keys()) };
