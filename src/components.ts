@@ -2,7 +2,12 @@
 // the manual walk this list.
 import { dropProcessor } from './processor/drop.js';
 import { keepProcessor } from './processor/keep.js';
+import { redactProcessor } from './processor/redact/index.js';
+import { removeProcessor } from './processor/remove.js';
+import { sampleProcessor } from './processor/sample.js';
+import { setProcessor } from './processor/set.js';
 import { tagProcessor } from './processor/tag.js';
+import { truncateProcessor } from './processor/truncate.js';
 import { filesSink } from './sink/files/index.js';
 import { stdoutSink } from './sink/stdout.js';
 import { fileSource } from './source/file/index.js';
@@ -14,6 +19,11 @@ export const components: readonly ComponentDefinition[] = [
   tagProcessor,
   dropProcessor,
   keepProcessor,
+  sampleProcessor,
+  setProcessor,
+  removeProcessor,
+  redactProcessor,
+  truncateProcessor,
   filesSink,
   stdoutSink,
 ];

@@ -48,6 +48,7 @@ export type RuntimeCode =
   | 'QUARANTINE_FULL'
   | 'OUTPUT_TOUCHED'
   | 'OUTPUT_SYMLINK'
+  | 'KEY_UNUSABLE'
   | 'DEADLINE'
   | 'DRAIN_TIMEOUT'
   | 'PIPELINE_HALTED'

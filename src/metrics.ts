@@ -19,7 +19,7 @@ export interface PipelineMetrics {
   eventsDelivered: number;
   /** Events left out by configuration: `drop`, `keep`, `otherwise: drop`. */
   eventsDropped: number;
-  /** Events that a sink rejected and the quarantine holds durably. */
+  /** Events that a processor or a sink rejected and the quarantine holds durably. */
   eventsQuarantined: number;
   /** Places where input was lost before Headgate could read it. */
   gaps: number;

@@ -1,7 +1,9 @@
 // The formats that options are declared with in `schema.ts` and that JSON Schema has no word for: how each is
 // called in a message, how it is checked, and what an editor can check of it.
 import picomatch from 'picomatch';
+import { computedField } from '../event/audit.js';
 import { parseWhen } from '../event/match.js';
+import { parseFieldPath } from '../event/field-path.js';
 import { parseTemplate } from '../event/template.js';
 import type { Fault } from '../event/fault.js';
 import { parsePathTemplate } from '../sink/files/path-template.js';
@@ -29,6 +31,16 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     expected: 'a template such as `{{ objectRef.namespace ?? "none" }}`',
     check: (value) => faultsOf(parseTemplate(String(value))),
     editor: {},
+  },
+  field: {
+    expected: 'a field such as `objectRef.namespace`',
+    check: (value) => checkField(String(value)),
+    editor: {},
+  },
+  file: {
+    expected: 'an absolute path such as `/etc/headgate/key`',
+    check: (value) => checkDirectory(String(value)),
+    editor: { pattern: `^/|${ENV_PATTERN}` },
   },
   'path-template': {
     expected: 'a relative path such as `{{ tag }}.%Y%m%d.log`',
@@ -62,6 +74,14 @@ export function checkName(name: string): Fault[] {
   if (new RegExp(NAME_PATTERN).test(name)) return [];
   const message = 'a name is 1 to 64 letters, digits, `.`, `_` or `-`, and begins with a letter or digit';
   return [{ code: 'CONFIG_VALUE', message }];
+}
+
+function checkField(text: string): Fault[] {
+  const parsed = parseFieldPath(text);
+  if ('fault' in parsed) return [parsed.fault];
+  const computed = computedField(parsed.path);
+  if (computed === undefined) return [];
+  return [{ code: 'CONFIG_FIELD', message: `\`${computed}\` is computed: it does not stand in the event` }];
 }
 
 function faultsOf(parsed: object): Fault[] {

@@ -23,6 +23,10 @@ export interface UnitText extends OptionText {
 export const bytes = (text: UnitText): TString => Type.String({ ...text, format: 'bytes' });
 /** A duration with its unit: `30s`. Read it with `parseDuration`. */
 export const duration = (text: UnitText): TString => Type.String({ ...text, format: 'duration' });
+/** The name of a field of an event: `objectRef.namespace`. Read it with `fieldOf`. */
+export const field = (text: OptionText): TString => Type.String({ ...text, format: 'field' });
+/** An absolute path of a file. */
+export const file = (text: OptionText): TString => Type.String({ ...text, format: 'file' });
 /** `{{ field ?? "text" }}` in ordinary text. */
 export const template = (text: OptionText): TString => Type.String({ ...text, format: 'template' });
 /** A relative path in which each `{{ }}` becomes part of one path segment and strftime letters stand for event time. */

@@ -152,9 +152,11 @@ export class EventBatch {
   readonly fieldCount: number;
   /** The tag of each event: the pipeline's name until a `tag` processor says otherwise. */
   readonly tags: ByteString[];
-  /** 1 for events that a processor dropped. */
+  /** 1 for events that no sink gets: dropped by a processor, or rejected. */
   readonly dropped: Uint8Array;
   droppedCount = 0;
+  /** How many of them went to the quarantine. */
+  rejectedCount = 0;
   readonly quarantined: QuarantineEntry[];
   readonly #arrays: EventArrays;
   readonly #scanner: Scanner;
@@ -248,6 +250,16 @@ export class EventBatch {
       this.dropped[i] = 1;
       this.droppedCount++;
     }
+  }
+
+  /** Leaves event i out and puts its line into the quarantine. `detail` says why, without words from the event. */
+  reject(i: number, reason: QuarantineReason, detail: string): void {
+    if (this.dropped[i] !== 0) return;
+    this.drop(i);
+    this.rejectedCount++;
+    const raw = Buffer.from(this.line(i));
+    const { offset } = this.origin(i);
+    this.quarantined.push({ reason, path: this.path, offset, length: raw.length, detail, raw });
   }
 
   /** Bytes of event i without newline. */

@@ -17,17 +17,27 @@ export interface ReadPath {
   end: number;
 }
 
-/** Parses a text that is a field and nothing else; the fault's offset counts from its beginning. */
-export function parseFieldPath(text: string): { path: FieldPath } | { fault: Fault } {
-  const read = readFieldPath(text, 0);
+/**
+ * Parses a text that is a field and nothing else; the fault's offset counts from its beginning. Where the field is yet
+ * to be made, `shape` is `anything`.
+ */
+export function parseFieldPath(
+  text: string,
+  shape: Shape = EVENT_SHAPE,
+): { path: FieldPath } | { fault: Fault } {
+  const read = readFieldPath(text, 0, shape);
   if ('fault' in read) return read;
   return read.end === text.length ? { path: read.path } : { fault: unexpected(text, read.end) };
 }
 
 /** Parses the field that begins at `start` and goes as far as a field can go. */
-export function readFieldPath(text: string, start: number): ReadPath | { fault: Fault } {
+export function readFieldPath(
+  text: string,
+  start: number,
+  eventShape: Shape = EVENT_SHAPE,
+): ReadPath | { fault: Fault } {
   const path: ByteString[] = [];
-  let shape: Shape = EVENT_SHAPE;
+  let shape = eventShape;
   let p = start;
   for (;;) {
     const segment = readSegment(text, p, path.length === 0);

@@ -50,6 +50,8 @@ export interface Source {
 }
 
 export interface Processor {
+  /** Before the first batch: reads what it needs (a key). Throws `HaltError` where a person has to mend something. */
+  open?(): Promise<void>;
   /** Changes the batch in place: tags, drops. Must not keep it. */
   process(batch: EventBatch): void;
 }

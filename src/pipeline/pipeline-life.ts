@@ -36,8 +36,9 @@ export interface PipelineRuntime {
 
 interface PendingMarker {
   marker: Marker<SourcePosition>;
-  /** Events that were routed since the marker before. */
+  /** Events that were routed, and rejected, since the marker before. */
   routed: number;
+  rejected: number;
 }
 
 export class PipelineLife {
@@ -55,6 +56,7 @@ export class PipelineLife {
   #commits: Promise<void> = Promise.resolve();
   #nextMarkerId = 1;
   #routed = 0;
+  #rejected = 0;
 
   constructor(
     config: PipelineConfig,
@@ -157,6 +159,7 @@ export class PipelineLife {
       recoveryOf((sink) => !known.includes(sink)),
     );
     store.forget(strays.map(({ id }) => id)); // Of sinks that are no longer configured: nothing is added to them.
+    for (const processor of parts.processors) await processor.open?.();
     await quarantine.open(recoveryOf((sink) => sink === QUARANTINE));
     for (const [i, sink] of sinks.entries()) await sink.open(recoveryOf((owner) => owner === sinkNames[i]));
     // Also the first position of a new pipeline: where `end` is must not move with each start.
@@ -203,8 +206,9 @@ export class PipelineLife {
   }
 
   async #route({ router, sinks, quarantine }: Parts, batch: EventBatch): Promise<void> {
-    const { perSink, routed, dropped } = router.divide(batch);
+    const { perSink, routed, rejected, dropped } = router.divide(batch);
     this.#routed += routed;
+    this.#rejected += rejected;
     this.#metrics.eventsDropped += dropped;
     const writes = perSink.flatMap((events, i) => (events && sinks[i] ? [sinks[i].write(events)] : []));
     if (batch.quarantined.length > 0) writes.push(quarantine.write(batch.quarantined));
@@ -214,8 +218,8 @@ export class PipelineLife {
 
   /** Lets every sink settle the marker, without waiting for it. */
   #settle({ sinks, quarantine }: Parts, marker: Marker<SourcePosition>): void {
-    const entry = this.#window.add({ marker, routed: this.#routed });
-    this.#routed = 0;
+    const entry = this.#window.add({ marker, routed: this.#routed, rejected: this.#rejected });
+    this.#routed = this.#rejected = 0;
     const settlement = Promise.all([...sinks.map((sink) => sink.settle(marker)), quarantine.settle()])
       .then((receipts) => {
         this.#window.settle(entry, receipts);
@@ -240,6 +244,7 @@ export class PipelineLife {
     );
     for (const { marker, receipts } of settled) {
       this.#metrics.eventsDelivered += marker.routed;
+      this.#metrics.eventsQuarantined += marker.rejected;
       for (const [i, sink] of sinks.entries()) sink.committed(receipts[i] ?? []);
       quarantine?.committed(receipts.at(-1) ?? []);
     }

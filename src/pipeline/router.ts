@@ -16,6 +16,8 @@ export interface Division {
   routed: number;
   /** Events dropped by processors, or matched by no route. */
   dropped: number;
+  /** Events that processors sent to the quarantine. */
+  rejected: number;
 }
 
 export class Router {
@@ -51,7 +53,8 @@ export class Router {
     const perSink = lists.map((list, sink) =>
       lengths[sink] === 0 ? undefined : { batch, indexes: list.subarray(0, lengths[sink]) },
     );
-    return { perSink, routed, dropped: batch.size - routed };
+    const rejected = batch.rejectedCount;
+    return { perSink, routed, rejected, dropped: batch.size - routed - rejected };
   }
 
   #sinksOf(batch: EventBatch, i: number): readonly number[] | undefined {

@@ -1,4 +1,6 @@
-// Conditions and templates of options that validation has passed: to find one of them broken here is a bug.
+// Conditions, fields and templates of options that validation has passed: to find one of them broken here is a bug.
+import { parseFieldPath } from '../event/field-path.js';
+import type { FieldPath } from '../event/field-path.js';
 import { parseWhen } from '../event/match.js';
 import type { Condition } from '../event/match.js';
 import { parseTemplate } from '../event/template.js';
@@ -9,6 +11,13 @@ export function conditionOf(value: unknown): Condition {
   const parsed = parseWhen(value);
   if ('faults' in parsed) throw new Error(`impossible: unvalidated condition ${JSON.stringify(value)}`);
   return parsed.condition;
+}
+
+/** The path of a validated field. */
+export function fieldOf(text: string): FieldPath {
+  const parsed = parseFieldPath(text);
+  if ('fault' in parsed) throw new Error(`impossible: unvalidated field ${JSON.stringify(text)}`);
+  return parsed.path;
 }
 
 /** The template of a validated text. */

@@ -13,9 +13,10 @@ export async function load(
   t: Test,
   files: Record<string, string | Buffer>,
   env: Record<string, string> = {},
+  known = definitions,
 ): Promise<Loaded> {
   const directory = t.testdir(files);
-  const loaded = await loadPipelines([directory], env, definitions);
+  const loaded = await loadPipelines([directory], env, known);
   const relative = (text: string) => text.replaceAll(`${directory}/`, '');
   return {
     pipelines: loaded.pipelines,
@@ -36,6 +37,7 @@ export async function expectFaults(
   marked: string,
   expected: Expected[],
   env: Record<string, string> = {},
+  known = definitions,
 ): Promise<Diagnostic[]> {
   const places: string[] = [];
   const text = marked
@@ -50,7 +52,7 @@ export async function expectFaults(
       return pieces.join('');
     })
     .join('\n');
-  const { diagnostics, pipelines } = await load(t, { 'a.yaml': text }, env);
+  const { diagnostics, pipelines } = await load(t, { 'a.yaml': text }, env, known);
   t.same(
     diagnostics.map(({ line, column, code }) => `${line}:${column} ${code}`),
     expected.map(([code], i) => `${places[i] ?? '1:1'} ${code}`),

@@ -1,0 +1,126 @@
+// Finds members of objects in valid JSON: by a path, which goes through arrays, or by a key at any depth. Unlike the
+// scanner, which takes the first of two equal keys, it finds all of them: what is to be taken out must not stay behind
+// in a second one.
+import type { ByteString } from './byte-string.js';
+import type { FieldPath } from './field-path.js';
+import { CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from './json-reader.js';
+import type { JsonReader } from './json-reader.js';
+import type { KeyNode } from './key-trie.js';
+import { unescape } from './json-string.js';
+
+/** A member of an object: positions of the opening quote of its key, and of its value. */
+export interface Member {
+  keyStart: number;
+  valueStart: number;
+  valueEnd: number;
+}
+
+/** The members of the object whose brace is at `at`, in their order. */
+export function* membersOf(reader: JsonReader, at: number): Generator<Member & { key: ByteString }> {
+  const { data } = reader;
+  let p = reader.space(at + 1);
+  while (data[p] === QUOTE) {
+    const keyStart = p;
+    p = reader.string(p + 1);
+    const key = unescape(data, keyStart + 1, p - 1);
+    const valueStart = reader.space(reader.space(p) + 1);
+    const valueEnd = reader.value(valueStart);
+    yield { key, keyStart, valueStart, valueEnd };
+    p = reader.space(valueEnd);
+    if (data[p] === COMMA) p = reader.space(p + 1);
+  }
+}
+
+/** Where the object whose brace is at `at` has its closing brace. */
+export function closingBrace(reader: JsonReader, at: number): number {
+  return reader.value(at) - 1;
+}
+
+/** The elements of the array whose bracket is at `at`, those of arrays in it in their place. */
+export function* elementsOf(reader: JsonReader, at: number): Generator<{ start: number; end: number }> {
+  const { data } = reader;
+  let nesting = 0;
+  let p = at;
+  // Not recursive: an event can nest as deep as its length allows.
+  do {
+    const byte = data[p];
+    if (byte === OPEN_BRACKET) {
+      nesting++;
+      p++;
+    } else if (byte === CLOSE_BRACKET) {
+      nesting--;
+      p++;
+    } else if (byte === COMMA) {
+      p++;
+    } else {
+      const end = reader.value(p);
+      yield { start: p, end };
+      p = end;
+    }
+    if (nesting > 0) p = reader.space(p);
+  } while (nesting > 0);
+}
+
+/** All members that `path` leads to from the value at `at`; an array stands for each of its elements. */
+export function* membersAt(reader: JsonReader, at: number, path: FieldPath): Generator<Member> {
+  const { data } = reader;
+  const [key, ...rest] = path;
+  if (data[at] === OPEN_BRACKET) {
+    for (const { start } of elementsOf(reader, at))
+      if (data[start] === OPEN_BRACE) yield* membersAt(reader, start, path);
+  } else if (data[at] === OPEN_BRACE) {
+    for (const member of membersOf(reader, at)) {
+      if (member.key !== key) continue;
+      if (rest.length === 0) yield member;
+      else yield* membersAt(reader, member.valueStart, rest);
+    }
+  }
+}
+
+/** All members with one of the keys of `keys` inside the value at `at`, at any depth, but not inside each other. */
+export function* membersNamed(reader: JsonReader, at: number, keys: KeyNode): Generator<Member> {
+  const { data } = reader;
+  const end = reader.value(at);
+  let p = at;
+  while (p < end) {
+    if (data[p] !== QUOTE) {
+      p++;
+      continue;
+    }
+    const keyStart = p;
+    p = reader.string(p + 1);
+    const colon = reader.space(p);
+    // In valid JSON a string with a colon behind it is a key, and nothing else is.
+    if (data[colon] !== COLON || !keys.findAny(data, keyStart + 1, p - 1)) continue;
+    const valueStart = reader.space(colon + 1);
+    const valueEnd = reader.value(valueStart);
+    yield { keyStart, valueStart, valueEnd };
+    p = valueEnd;
+  }
+}
+
+/** Whether the value at `at` is an object. */
+export function isObjectAt(reader: JsonReader, at: number): boolean {
+  return reader.data[at] === OPEN_BRACE;
+}
+
+/** Whether the value at `at` is an array. */
+export function isArrayAt(reader: JsonReader, at: number): boolean {
+  return reader.data[at] === OPEN_BRACKET;
+}
+
+/** Whether the object whose brace is at `at` has no members. */
+export function isEmptyObject(reader: JsonReader, at: number): boolean {
+  return reader.data[reader.space(at + 1)] === CLOSE_BRACE;
+}
+
+/** Whether the value at `at` is a string. */
+export function isStringAt(reader: JsonReader, at: number): boolean {
+  return reader.data[at] === QUOTE;
+}
+
+/** The text of the string value at `at`; undefined where it is none. */
+export function stringAt(reader: JsonReader, at: number): ByteString | undefined {
+  if (reader.data[at] !== QUOTE) return undefined;
+  return unescape(reader.data, at + 1, reader.string(at + 1) - 1);
+}

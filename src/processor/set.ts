@@ -1,0 +1,89 @@
+// Adds fields to events: which cluster, node or environment they are from.
+import { optional, Type, when } from '../config/schema.js';
+import { computedField } from '../event/audit.js';
+import type { Fault } from '../event/fault.js';
+import { parseFieldPath } from '../event/field-path.js';
+import type { FieldPath } from '../event/field-path.js';
+import { jsonString, newValueTree, setMembers } from '../event/json-set.js';
+import type { NewValue } from '../event/json-set.js';
+import { compileWhen } from '../event/match.js';
+import { compileTemplate, parseTemplate } from '../event/template.js';
+import { defineProcessor } from '../pipeline/component.js';
+import { compileEdit } from './edit-events.js';
+import { conditionOf, templateOf } from './validated.js';
+
+export const setProcessor = defineProcessor({
+  name: 'set',
+  summary: 'Sets fields of events, and leaves every other byte as it was.',
+  options: Type.Object({
+    fields: Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
+      description:
+        'Fields and their values: a template (the value is a text then), a number or a boolean. A field of any name can be set; one that is there gets the new value in its place, and what is missing above it is made. Conditions and templates know the fields of audit events only: what is set here is for whoever reads the output.',
+      minProperties: 1,
+      examples: [{ 'orchestrator.cluster.name': 'prod-eu-1' }],
+    }),
+    when: optional(
+      when({
+        description: 'Only events that match this condition are changed; without it all are.',
+        examples: [{ 'user.username': 'system:*' }],
+      }),
+    ),
+  }),
+  examples: [
+    `type: set\nfields:\n  orchestrator.cluster.name: prod-eu-1\n  annotations["headgate.io/node"]: node-7`,
+    `type: set\nfields: { team: '{{ objectRef.namespace ?? "none" }}' }\nwhen: { verb: delete }`,
+  ],
+  validate: ({ fields }) => faultsOf(fields),
+  create({ fields: values, when: condition }, { fields }) {
+    const setters = Object.entries(values).map(([name, value]) => {
+      const path = pathOf(name);
+      if (typeof value !== 'string') return { path, render: () => String(value) };
+      const template = compileTemplate(templateOf(value), fields);
+      return { path, render: (...event: Parameters<typeof template>) => jsonString(template(...event)) };
+    });
+    const matches = condition === undefined ? () => true : compileWhen(conditionOf(condition), fields);
+    const process = compileEdit(matches, (batch) => (reader, at, edits, i) => {
+      const tree = newValueTree(setters.map(({ path, render }) => ({ path, value: render(batch, i) })));
+      setMembers(reader, at, tree as Exclude<NewValue, string>, edits);
+    });
+    return { process };
+  },
+});
+
+function pathOf(name: string): FieldPath {
+  const parsed = parseFieldPath(name, 'anything');
+  if ('fault' in parsed) throw new Error(`impossible: unvalidated field ${JSON.stringify(name)}`);
+  return parsed.path;
+}
+
+function faultsOf(fields: Record<string, unknown>): Fault[] {
+  const faults: Fault[] = [];
+  const paths: { name: string; path: FieldPath }[] = [];
+  for (const [name, value] of Object.entries(fields)) {
+    const at = { path: ['fields', name] };
+    const parsed = parseFieldPath(name, 'anything');
+    if ('fault' in parsed) {
+      faults.push({ ...parsed.fault, ...at, atKey: true });
+    } else if (computedField(parsed.path) !== undefined) {
+      const message = `\`${name}\` is computed and can not be set`;
+      const hint = name === 'tag' ? 'use a `tag` processor' : 'choose another name';
+      faults.push({ code: 'CONFIG_FIELD', message, hint, ...at, atKey: true });
+    } else {
+      const other = paths.find(({ path }) => isWithin(path, parsed.path) || isWithin(parsed.path, path));
+      if (other) {
+        const message = `\`${name}\` and \`${other.name}\` can not both be set: one would stand inside the other`;
+        faults.push({ code: 'CONFIG_VALUE', message, ...at, atKey: true });
+      }
+      paths.push({ name, path: parsed.path });
+    }
+    const template = typeof value === 'string' ? parseTemplate(value) : undefined;
+    if (template && 'faults' in template)
+      faults.push(...template.faults.map((fault) => ({ ...fault, ...at })));
+  }
+  return faults;
+}
+
+/** Whether `outer` leads to `inner`, or both are the same. */
+function isWithin(outer: FieldPath, inner: FieldPath): boolean {
+  return outer.every((key, i) => key === inner[i]);
+}
