@@ -1,7 +1,7 @@
 // Changes to a piece of valid JSON as cuts, replacements and insertions over its bytes. Whatever no edit names stays as
 // it is, byte for byte: numbers are not rounded, escapes not rewritten, keys not sorted. Where the edits go, others know:
 // `json-members.ts` finds members, `json-set.ts` sets them.
-import { CLOSE_BRACE, COMMA } from './json-reader.js';
+import { CLOSE_BRACE, COMMA, isSpace } from './json-reader.js';
 
 interface Edit {
   start: number;
@@ -100,8 +100,4 @@ function skipSpace(data: Buffer, at: number): number {
   let p = at;
   while (isSpace(data[p])) p++;
   return p;
-}
-
-function isSpace(byte: number | undefined): boolean {
-  return byte === 0x20 || byte === 0x09 || byte === 0x0d;
 }

@@ -5,6 +5,7 @@ import type { ByteString } from './byte-string.js';
 import type { FieldPath } from './field-path.js';
 import { CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from './json-reader.js';
 import type { JsonReader } from './json-reader.js';
+import { buildKeyTrie } from './key-trie.js';
 import type { KeyNode } from './key-trie.js';
 import { unescape } from './json-string.js';
 
@@ -61,18 +62,45 @@ export function* elementsOf(reader: JsonReader, at: number): Generator<{ start: 
   } while (nesting > 0);
 }
 
-/** All members that `path` leads to from the value at `at`; an array stands for each of its elements. */
-export function* membersAt(reader: JsonReader, at: number, path: FieldPath): Generator<Member> {
-  const { data } = reader;
-  const [key, ...rest] = path;
-  if (data[at] === OPEN_BRACKET) {
+/** All members that a path leads to; an array stands for each of its elements. */
+export class PathMembers {
+  /** For each segment of the path, a trie that knows that one key: no string is made of the keys of an event. */
+  readonly #keys: readonly KeyNode[];
+
+  constructor(path: FieldPath) {
+    this.#keys = path.map((segment) => buildKeyTrie([[segment]]));
+  }
+
+  /** Visits those inside the value at `at`, in their order. */
+  each(reader: JsonReader, at: number, visit: (member: Member) => void): void {
+    this.#value(reader, at, 0, visit);
+  }
+
+  #value(reader: JsonReader, at: number, depth: number, visit: (member: Member) => void): void {
+    const { data } = reader;
+    if (data[at] === OPEN_BRACE) this.#object(reader, at, depth, visit);
+    if (data[at] !== OPEN_BRACKET) return;
     for (const { start } of elementsOf(reader, at))
-      if (data[start] === OPEN_BRACE) yield* membersAt(reader, start, path);
-  } else if (data[at] === OPEN_BRACE) {
-    for (const member of membersOf(reader, at)) {
-      if (member.key !== key) continue;
-      if (rest.length === 0) yield member;
-      else yield* membersAt(reader, member.valueStart, rest);
+      if (data[start] === OPEN_BRACE) this.#object(reader, start, depth, visit);
+  }
+
+  // Recursive by segments of the path, never by nesting of the event.
+  #object(reader: JsonReader, at: number, depth: number, visit: (member: Member) => void): void {
+    const { data } = reader;
+    const key = this.#keys[depth] as KeyNode;
+    let p = reader.space(at + 1);
+    while (data[p] === QUOTE) {
+      const keyStart = p;
+      p = reader.string(p + 1);
+      const isWanted = key.findAny(data, keyStart + 1, p - 1) !== undefined;
+      const valueStart = reader.space(reader.space(p) + 1);
+      const valueEnd = reader.value(valueStart);
+      if (isWanted) {
+        if (depth === this.#keys.length - 1) visit({ keyStart, valueStart, valueEnd });
+        else this.#value(reader, valueStart, depth + 1, visit);
+      }
+      p = reader.space(valueEnd);
+      if (data[p] === COMMA) p = reader.space(p + 1);
     }
   }
 }

@@ -30,6 +30,11 @@ function table(holds: (byte: number) => boolean): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, byte) => (holds(byte) ? 1 : 0));
 }
 
+/** Whether a byte is white space inside a line. */
+export function isSpace(byte: number | undefined): boolean {
+  return WHITE_SPACE[byte as number] === 1;
+}
+
 /** What the reader wanted to see where it failed. */
 export type Expected =
   | 'a value'

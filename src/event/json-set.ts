@@ -5,13 +5,16 @@ import type { ByteString } from './byte-string.js';
 import type { FieldPath } from './field-path.js';
 import { closingBrace, isEmptyObject, isObjectAt, membersOf } from './json-members.js';
 import type { JsonEdits } from './json-edit.js';
+import { CLOSE_BRACE, isSpace, OPEN_BRACE } from './json-reader.js';
 import type { JsonReader } from './json-reader.js';
 
 /** JSON text as a byte string, or the members to be set in an object. */
 export type NewValue = ByteString | ReadonlyMap<ByteString, NewValue>;
 
 /** The values at their paths as one tree. A path that leads through another's value is a mistake of the caller. */
-export function newValueTree(values: readonly { path: FieldPath; value: ByteString }[]): NewValue {
+export function newValueTree(
+  values: readonly { path: FieldPath; value: ByteString }[],
+): ReadonlyMap<ByteString, NewValue> {
   const root = new Map<ByteString, NewValue>();
   for (const { path, value } of values) {
     let node = root;
@@ -48,6 +51,24 @@ export function setMembers(
   if (missing.length === 0) return;
   const text = missing.map(([key, below]) => `${jsonString(key)}:${toJson(below)}`).join(',');
   edits.insert(closingBrace(reader, at), toBuffer(isEmptyObject(reader, at) ? text : `,${text}`));
+}
+
+/**
+ * The object whose text is `data[start, end)`, with white space behind it perhaps, and members added at its end, of which
+ * it must have none yet.
+ */
+export function withMembers(
+  data: Buffer,
+  start: number,
+  end: number,
+  value: ReadonlyMap<ByteString, NewValue>,
+): Buffer {
+  const brace = data.subarray(start, end).lastIndexOf(CLOSE_BRACE) + start;
+  const members = toJson(value).slice(1, -1);
+  let last = brace - 1;
+  while (isSpace(data[last])) last--;
+  const text = data[last] === OPEN_BRACE ? members : `,${members}`;
+  return Buffer.concat([data.subarray(start, brace), toBuffer(text), data.subarray(brace, end)]);
 }
 
 /** A new value as JSON. */

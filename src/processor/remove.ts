@@ -1,6 +1,6 @@
 // Takes fields out of events; everything else of an event stays as it was, byte for byte.
 import { field, listOf, optional, Type, when } from '../config/schema.js';
-import { membersAt } from '../event/json-members.js';
+import { PathMembers } from '../event/json-members.js';
 import { compileWhen } from '../event/match.js';
 import { defineProcessor } from '../pipeline/component.js';
 import { compileEdit } from './edit-events.js';
@@ -27,11 +27,13 @@ export const removeProcessor = defineProcessor({
     'type: remove\nfields: [responseObject]\nwhen: { verb: [get, list, watch] }',
   ],
   create({ fields: names, when: condition }, { fields }) {
-    const paths = names.map(fieldOf);
+    const paths = names.map((name) => new PathMembers(fieldOf(name)));
     const matches = condition === undefined ? () => true : compileWhen(conditionOf(condition), fields);
     const process = compileEdit(matches, () => (reader, at, edits) => {
       for (const path of paths)
-        for (const { keyStart, valueEnd } of membersAt(reader, at, path)) edits.cutMember(keyStart, valueEnd);
+        path.each(reader, at, ({ keyStart, valueEnd }) => {
+          edits.cutMember(keyStart, valueEnd);
+        });
     });
     return { process };
   },

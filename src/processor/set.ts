@@ -1,10 +1,13 @@
 // Adds fields to events: which cluster, node or environment they are from.
 import { optional, Type, when } from '../config/schema.js';
 import { computedField } from '../event/audit.js';
+import { SLOT_STRIDE } from '../event/batch.js';
+import type { EventBatch } from '../event/batch.js';
+import type { ByteString } from '../event/byte-string.js';
 import type { Fault } from '../event/fault.js';
 import { parseFieldPath } from '../event/field-path.js';
 import type { FieldPath } from '../event/field-path.js';
-import { jsonString, newValueTree, setMembers } from '../event/json-set.js';
+import { jsonString, newValueTree, setMembers, withMembers } from '../event/json-set.js';
 import type { NewValue } from '../event/json-set.js';
 import { compileWhen } from '../event/match.js';
 import { compileTemplate, parseTemplate } from '../event/template.js';
@@ -42,11 +45,31 @@ export const setProcessor = defineProcessor({
       return { path, render: (...event: Parameters<typeof template>) => jsonString(template(...event)) };
     });
     const matches = condition === undefined ? () => true : compileWhen(conditionOf(condition), fields);
-    const process = compileEdit(matches, (batch) => (reader, at, edits, i) => {
-      const tree = newValueTree(setters.map(({ path, render }) => ({ path, value: render(batch, i) })));
-      setMembers(reader, at, tree as Exclude<NewValue, string>, edits);
-    });
-    return { process };
+    const treeOf = (batch: EventBatch, i: number): ReadonlyMap<ByteString, NewValue> =>
+      newValueTree(setters.map(({ path, render }) => ({ path, value: render(batch, i) })));
+    // While an event lacks all of it, what is set is one piece of text at its end. The scanner, which did not find what
+    // it was asked for, has read such an event to its end.
+    const slots = [...new Set(setters.map(({ path: [first = ''] }) => fields.slot([first])))];
+    const lacksAll = (batch: EventBatch, i: number): boolean =>
+      slots.every((slot) => (batch.slots[(i * batch.fieldCount + slot) * SLOT_STRIDE] as number) < 0);
+    const setInside = compileEdit(
+      (batch, i) => !lacksAll(batch, i) && matches(batch, i),
+      (batch) => (reader, at, edits, i) => {
+        setMembers(reader, at, treeOf(batch, i), edits);
+      },
+    );
+    return {
+      process(batch) {
+        setInside(batch);
+        const changes = [];
+        for (let i = 0; i < batch.size; i++) {
+          if (batch.dropped[i] !== 0 || !lacksAll(batch, i) || !matches(batch, i)) continue;
+          const [start = 0, end = 0] = [batch.starts[i], batch.ends[i]];
+          changes.push({ index: i, bytes: withMembers(batch.data, start, end, treeOf(batch, i)) });
+        }
+        batch.rewrite(changes);
+      },
+    };
   },
 });
 

@@ -9,7 +9,6 @@ import { fromText } from '../event/byte-string.js';
 import { formatFieldPath } from '../event/field-path.js';
 import { isStringAt } from '../event/json-members.js';
 import { newValueTree, setMembers, jsonString } from '../event/json-set.js';
-import type { NewValue } from '../event/json-set.js';
 import { compileWhen } from '../event/match.js';
 import { defineProcessor } from '../pipeline/component.js';
 import { compileEdit } from './edit-events.js';
@@ -68,7 +67,7 @@ export const truncateProcessor = defineProcessor({
       }
       const names = jsonString(fromText(ranges.map(({ name }) => name).join(',')));
       const mark = newValueTree([{ path: ['annotations', MARK], value: names }]);
-      setMembers(reader, at, mark as Exclude<NewValue, string>, edits);
+      setMembers(reader, at, mark, edits);
     });
     return { process };
   },

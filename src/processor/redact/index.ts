@@ -11,7 +11,8 @@ import type { FieldPath } from '../../event/field-path.js';
 import type { FieldRegistry } from '../../event/fields.js';
 import { compileFieldText } from '../../event/field-text.js';
 import type { JsonEdits } from '../../event/json-edit.js';
-import { isStringAt, membersAt, membersNamed, membersOf } from '../../event/json-members.js';
+import { isStringAt, membersNamed, membersOf, PathMembers } from '../../event/json-members.js';
+import type { Member } from '../../event/json-members.js';
 import type { JsonReader } from '../../event/json-reader.js';
 import { buildKeyTrie } from '../../event/key-trie.js';
 import { compileWhen } from '../../event/match.js';
@@ -19,7 +20,7 @@ import { defineProcessor } from '../../pipeline/component.js';
 import { compileEdit } from '../edit-events.js';
 import { conditionOf, fieldOf } from '../validated.js';
 import { queryValues } from './exec-command.js';
-import { patchedMembers, patchOperations } from './json-patch.js';
+import { eachPatched, patchOperations } from './json-patch.js';
 import { KeyedHash, removal } from './replacement.js';
 import type { Replacement } from './replacement.js';
 import { LAST_APPLIED, SecretBodies } from './secrets.js';
@@ -140,15 +141,16 @@ function secretsRule(
 
 function commandRule(fields: FieldRegistry, replacement: Replacement): Rule {
   const subresource = compileFieldText(['objectRef', 'subresource'], fields, (text) => text);
+  const requestUri = new PathMembers(['requestURI']);
   return {
     isWanted: (batch, i) => subresource(batch, i) === 'exec',
     edit(reader, at, edits) {
-      for (const { valueStart, valueEnd } of membersAt(reader, at, ['requestURI'])) {
-        if (!isStringAt(reader, valueStart)) continue;
+      requestUri.each(reader, at, ({ valueStart, valueEnd }) => {
+        if (!isStringAt(reader, valueStart)) return;
         const raw = reader.data.toString('latin1', valueStart + 1, valueEnd - 1);
         for (const { start, end, value } of queryValues(raw, 'command'))
           edits.replace(valueStart + 1 + start, valueStart + 1 + end, toBuffer(replacement.text(value)));
-      }
+      });
     },
   };
 }
@@ -156,17 +158,23 @@ function commandRule(fields: FieldRegistry, replacement: Replacement): Rule {
 function fieldsRule(paths: readonly FieldPath[], fields: FieldRegistry, replacement: Replacement): Rule {
   // A path can lead through an array, or into a patch, and then its slot says little: its first key says enough.
   const slots = [...new Set(paths.map(([first = '']) => fields.slot([first])))];
+  const found = paths.map((path) => {
+    const [first = '', ...inBody] = path;
+    const isInBody = BODIES.includes(first) && inBody.length > 0;
+    return { members: new PathMembers(path), body: isInBody ? new PathMembers([first]) : undefined, inBody };
+  });
   return {
     isWanted: (batch, i) =>
       slots.some((slot) => (batch.slots[(i * batch.fieldCount + slot) * SLOT_STRIDE] as number) >= 0),
     edit(reader, at, edits) {
-      for (const path of paths) {
-        for (const member of membersAt(reader, at, path)) replacement.member(reader, member, edits);
-        const [first = '', ...rest] = path;
-        if (!BODIES.includes(first) || rest.length === 0) continue;
-        for (const { valueStart } of membersAt(reader, at, [first]))
-          for (const member of patchedMembers(reader, valueStart, rest))
-            replacement.member(reader, member, edits);
+      const redact = (member: Member): void => {
+        replacement.member(reader, member, edits);
+      };
+      for (const { members, body, inBody } of found) {
+        members.each(reader, at, redact);
+        body?.each(reader, at, ({ valueStart }) => {
+          eachPatched(reader, valueStart, inBody, redact);
+        });
       }
     },
   };

@@ -6,8 +6,8 @@ import {
   elementsOf,
   isArrayAt,
   isObjectAt,
-  membersAt,
   membersOf,
+  PathMembers,
   stringAt,
 } from '../../event/json-members.js';
 import type { Member } from '../../event/json-members.js';
@@ -36,13 +36,18 @@ export function* patchOperations(reader: JsonReader, at: number): Generator<Patc
   }
 }
 
-/** The members inside a patch that `path`, a path in the object that is patched, leads to. */
-export function* patchedMembers(reader: JsonReader, at: number, path: FieldPath): Generator<Member> {
+/** Visits the members inside the patch at `at` that `path`, a path in the object that is patched, leads to. */
+export function eachPatched(
+  reader: JsonReader,
+  at: number,
+  path: FieldPath,
+  visit: (member: Member) => void,
+): void {
   for (const operation of patchOperations(reader, at)) {
     const rest = restBelow(operation.path, path);
     if (rest === undefined) continue;
-    if (rest.length === 0) yield operation.value;
-    else yield* membersAt(reader, operation.value.valueStart, rest);
+    if (rest.length === 0) visit(operation.value);
+    else new PathMembers(rest).each(reader, operation.value.valueStart, visit);
   }
 }
 

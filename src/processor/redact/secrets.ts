@@ -5,8 +5,7 @@
 // The kinds are those whose bodies hold credentials: kubernetes/kubernetes#96319, and what OpenShift's and kubeadm's
 // audit policies leave out.
 import type { ByteString } from '../../event/byte-string.js';
-import type { FieldPath } from '../../event/field-path.js';
-import { isObjectAt, membersAt, stringAt } from '../../event/json-members.js';
+import { isObjectAt, PathMembers, stringAt } from '../../event/json-members.js';
 import type { JsonReader } from '../../event/json-reader.js';
 
 /** Resources, and resource/subresource, whose bodies are confidential, and the kinds of those bodies. */
@@ -40,7 +39,7 @@ const KINDS = [
 ];
 const CONFIG_MAPS = { resources: ['configmaps'], kinds: ['ConfigMap', 'ConfigMapList'] };
 
-const KIND_PATHS: readonly FieldPath[] = [['kind'], ['items', 'kind']];
+const KIND_PATHS = [new PathMembers(['kind']), new PathMembers(['items', 'kind'])];
 
 /** The annotation that holds a whole object as it was last applied, with all that it contains. */
 export const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
@@ -68,9 +67,11 @@ export class SecretBodies {
   /** Whether the body at `at` is, by its own kind or that of any of its items. */
   isBody(reader: JsonReader, at: number): boolean {
     if (!isObjectAt(reader, at)) return false;
+    let isConfidential = false;
     for (const path of KIND_PATHS)
-      for (const { valueStart } of membersAt(reader, at, path))
-        if (this.#kinds.has(stringAt(reader, valueStart) ?? '')) return true;
-    return false;
+      path.each(reader, at, ({ valueStart }) => {
+        isConfidential ||= this.#kinds.has(stringAt(reader, valueStart) ?? '');
+      });
+    return isConfidential;
   }
 }
