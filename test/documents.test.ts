@@ -3,6 +3,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import t from 'tap';
 import { globSync } from 'tinyglobby';
+import { CHANGES, TESTS } from '../src/event/modifiers.js';
 import { headgate } from './helpers/headgate.js';
 
 const root = resolve(import.meta.dirname, '..');
@@ -15,6 +16,12 @@ const documents = [
 function matches(text: string, pattern: RegExp): string[] {
   return [...text.matchAll(pattern)].map((match) => match[1] ?? '');
 }
+
+t.test('docs/conditions.md has every modifier', async (t) => {
+  const text = readFileSync(join(root, 'docs/conditions.md'), 'utf8');
+  const described = matches(text.slice(0, text.indexOf('## Arrays')), /`\\\|([a-z]+)`/g);
+  t.strictSame([...new Set(described)].sort(), [...Object.keys(TESTS), ...Object.keys(CHANGES)].sort());
+});
 
 for (const document of documents) {
   const text = readFileSync(join(root, document), 'utf8');

@@ -4,6 +4,7 @@ import picomatch from 'picomatch';
 import { computedField } from '../event/audit.js';
 import { parseWhen } from '../event/match.js';
 import { parseFieldPath } from '../event/field-path.js';
+import { CHANGES, TESTS } from '../event/modifiers.js';
 import { parseTemplate } from '../event/template.js';
 import type { Fault } from '../event/fault.js';
 import { parsePathTemplate } from '../sink/files/path-template.js';
@@ -17,6 +18,8 @@ export interface Format {
   check(value: unknown): Fault[];
   /** The part of it that JSON Schema can say. */
   editor: Readonly<Record<string, unknown>>;
+  /** What editors show below an option's own description. */
+  reference?: string;
 }
 
 /** Matches a value that holds a reference to the environment, of which an editor can say nothing. */
@@ -51,6 +54,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     expected: 'a condition such as `{ stage: RequestReceived }`',
     check: (value) => faultsOf(parseWhen(value)),
     editor: { type: ['object', 'array'] },
+    reference: whenReference(),
   },
   glob: {
     expected: 'an absolute path or glob such as `/var/log/kube-audit/*.log`',
@@ -82,6 +86,17 @@ function checkField(text: string): Fault[] {
   const computed = computedField(parsed.path);
   if (computed === undefined) return [];
   return [{ code: 'CONFIG_FIELD', message: `\`${computed}\` is computed: it does not stand in the event` }];
+}
+
+function whenReference(): string {
+  const changes = Object.entries(CHANGES).map(([name, { summary }]) => [name, summary]);
+  const modifiers = [...Object.entries(TESTS), ...changes].map(
+    ([name, summary]) => `- \`|${name}\`: ${summary}`,
+  );
+  return [
+    'A Sigma selection: a mapping of fields to values holds if all of them match; of a list one must. `*` and `?` are wildcards, `null` is an absent field; `any:`, `all:` and `not:` combine conditions. Modifiers of a field, as in `requestURI|contains`:',
+    modifiers.join('\n'),
+  ].join('\n\n');
 }
 
 function faultsOf(parsed: object): Fault[] {

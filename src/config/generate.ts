@@ -62,7 +62,11 @@ function componentSchema(
 function editorSchema(schema: JsonSchema): JsonSchema {
   const { format, properties, items, ...rest } = schema;
   delete rest['formatMinimum'];
-  const editor: JsonSchema = { ...rest, ...(typeof format === 'string' ? FORMATS[format]?.editor : {}) };
+  const known = typeof format === 'string' ? FORMATS[format] : undefined;
+  const editor: JsonSchema = { ...rest, ...known?.editor };
+  if (known?.reference !== undefined) {
+    editor['description'] = `${String(schema['description'])}\n\n${known.reference}`;
+  }
   if (isObject(properties)) {
     const entries = Object.entries(properties as Record<string, JsonSchema>);
     editor['properties'] = Object.fromEntries(entries.map(([key, part]) => [key, editorSchema(part)]));

@@ -12,7 +12,7 @@ import type { FieldRegistry } from './fields.js';
 import { OPEN_BRACKET } from './json-reader.js';
 import { ValueTests } from './value-tests.js';
 import { PathValues } from './values.js';
-import type { Condition, ValueTest } from './when.js';
+import type { Condition } from './when.js';
 
 export { parseWhen } from './when.js';
 export type { Condition } from './when.js';
@@ -47,8 +47,8 @@ export function compileWhen(condition: Condition, fields: FieldRegistry): Matche
     case 'field': {
       const computed = computedField(condition.path);
       return computed === undefined
-        ? compileRawField(condition.path, new ValueTests(condition.tests), fields)
-        : compileComputed(computed, condition.tests, fields);
+        ? compileRawField(condition.path, new ValueTests(condition), fields)
+        : compileComputed(computed, new ValueTests(condition), fields);
     }
   }
 }
@@ -70,8 +70,7 @@ function compileRawField(path: FieldPath, tests: ValueTests, fields: FieldRegist
   };
 }
 
-function compileComputed(field: ComputedField, values: readonly ValueTest[], fields: FieldRegistry): Matches {
-  const tests = new ValueTests(values);
+function compileComputed(field: ComputedField, tests: ValueTests, fields: FieldRegistry): Matches {
   const matchesText = (text: ByteString): boolean => tests.matchesText(toBuffer(text), 0, text.length);
   switch (field) {
     case 'tag': {

@@ -3,9 +3,12 @@
 // is enough.
 import { BACKSLASH, OPEN_BRACE, QUOTE } from './json-reader.js';
 import { unescapeTo } from './json-string.js';
+import { MAX_ADDRESS_BYTES, Networks } from './networks.js';
+import { PERCENT, decodePercent } from './percent.js';
 import { ANY_TEXT, literalLength, matchesPattern, parsePattern } from './pattern.js';
 import type { Pattern } from './pattern.js';
-import type { Comparison, ValueTest } from './when.js';
+import type { RegularExpression } from './regular-expression.js';
+import type { Comparison, FieldCondition } from './when.js';
 
 const NULL = 0x6e;
 const MINUS = 0x2d;
@@ -43,8 +46,14 @@ export class ValueTests {
   readonly #byHash = new Map<number, Pattern[]>();
   readonly #patterns: PatternTest[] = [];
   readonly #numbers: NumberTest[] = [];
+  readonly #expressions: RegularExpression[] = [];
+  readonly #networks: Networks | undefined;
+  readonly #isDecoded: boolean;
+  /** Whether there is a test that nothing less than the whole text without escapes answers. */
+  readonly #needsWholeText: boolean;
 
-  constructor(tests: readonly ValueTest[]) {
+  constructor({ tests, isDecoded }: Pick<FieldCondition, 'tests' | 'isDecoded'>) {
+    this.#isDecoded = isDecoded;
     this.matchesAbsent = tests.some((test) => test.kind === 'null');
     this.#isExists = tests.some((test) => test.kind === 'exists');
     for (const test of tests) {
@@ -53,11 +62,17 @@ export class ValueTests {
       } else if (test.kind === 'number') {
         this.#texts.push(parsePattern(String(test.value)));
         this.#numbers.push({ kind: 'equal', bound: test.value });
-      } else if (test.kind !== 'null' && test.kind !== 'exists') {
+      } else if (test.kind === 're') {
+        this.#expressions.push(test.expression);
+      } else if ('bound' in test) {
         this.#numbers.push({ kind: test.kind, bound: test.bound });
       }
     }
-    this.hasTexts = this.#isExists || this.#texts.length > 0 || this.#patterns.length > 0;
+    const networks = tests.flatMap((test) => (test.kind === 'cidr' ? [test.network] : []));
+    if (networks.length > 0) this.#networks = new Networks(networks);
+    const hasParsed = this.#expressions.length > 0 || networks.length > 0;
+    this.hasTexts = this.#isExists || this.#texts.length > 0 || this.#patterns.length > 0 || hasParsed;
+    this.#needsWholeText = this.#texts.length > MAX_COMPARED || this.#numbers.length > 0 || hasParsed;
     if (this.#texts.length > MAX_COMPARED) {
       for (const text of this.#texts) {
         const hash = hashOf(text, 0, text.length);
@@ -92,7 +107,10 @@ export class ValueTests {
 
   /** Whether a text matches, given as its bytes; a text of digits is compared as a number too. */
   matchesText(data: Buffer, start: number, end: number): boolean {
-    return this.#isExists || this.#matchesTexts(data, start, end) || this.#matchesDigits(data, start, end);
+    if (!this.#isDecoded) return this.#matchesWhole(data, start, end);
+    const target = roomFor(end - start);
+    data.copy(target, 0, start, end);
+    return this.#matchesWhole(target, 0, decodePercent(target, end - start));
   }
 
   /** Whether a number matches one of the comparisons. */
@@ -103,6 +121,7 @@ export class ValueTests {
   // The content of a JSON string. Most values differ from a text, or from the beginning of a pattern, in their first
   // few bytes, long before anyone has to know whether an escape comes later.
   #matchesString(data: Buffer, start: number, end: number): boolean {
+    if (this.#isDecoded && hasEscape(data, start, end)) return this.#matchesEscaped(data, start, end);
     const isLookedUp = this.#texts.length > MAX_COMPARED;
     if (!isLookedUp) {
       for (const text of this.#texts) {
@@ -124,14 +143,19 @@ export class ValueTests {
       isLookedAt = true;
       if (matchesPattern(pattern, data, start, end)) return true;
     }
-    if (!isLookedUp && this.#numbers.length === 0) return false;
+    if (!this.#needsWholeText) return false;
     if (!isLookedAt && hasBackslash(data, start, end)) return this.#matchesEscaped(data, start, end);
-    return this.matchesText(data, start, end);
+    return this.#matchesWhole(data, start, end);
   }
 
   #matchesEscaped(data: Buffer, start: number, end: number): boolean {
-    const target = end - start <= SCRATCH_BYTES ? scratch : Buffer.allocUnsafe(end - start);
-    return this.matchesText(target, 0, unescapeTo(target, data, start, end));
+    const target = roomFor(end - start);
+    const length = unescapeTo(target, data, start, end);
+    return this.#matchesWhole(target, 0, this.#isDecoded ? decodePercent(target, length) : length);
+  }
+
+  #matchesWhole(data: Buffer, start: number, end: number): boolean {
+    return this.#isExists || this.#matchesTexts(data, start, end) || this.#matchesDigits(data, start, end);
   }
 
   #matchesTexts(data: Buffer, start: number, end: number): boolean {
@@ -139,6 +163,12 @@ export class ValueTests {
     if (texts.length > MAX_COMPARED) texts = this.#byHash.get(hashOf(data, start, end)) ?? [];
     for (const text of texts) if (isEqual(text, data, start, end)) return true;
     for (const { pattern } of this.#patterns) if (matchesPattern(pattern, data, start, end)) return true;
+    if (this.#networks !== undefined && end - start <= MAX_ADDRESS_BYTES) {
+      if (this.#networks.has(data.toString('latin1', start, end))) return true;
+    }
+    for (const expression of this.#expressions) {
+      if (expression.test(data.subarray(start, end))) return true;
+    }
     return false;
   }
 
@@ -166,6 +196,15 @@ function compares(kind: NumberTest['kind'], value: number, bound: number): boole
     case 'lte':
       return value <= bound;
   }
+}
+
+function roomFor(bytes: number): Buffer {
+  return bytes <= SCRATCH_BYTES ? scratch : Buffer.allocUnsafe(bytes);
+}
+
+function hasEscape(data: Buffer, start: number, end: number): boolean {
+  for (let p = start; p < end; p++) if (data[p] === BACKSLASH || data[p] === PERCENT) return true;
+  return false;
 }
 
 function hasBackslash(data: Buffer, start: number, end: number): boolean {

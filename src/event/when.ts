@@ -1,19 +1,32 @@
 // Reads a `when` of a pipeline file: a Sigma selection (https://sigmahq.io/docs/basics/rules.html). A mapping of
 // fields to values holds if all of them do; a list of values, or of mappings, if one does. `any:`, `all:` and `not:`
-// combine conditions. What a value means is said here; `match.ts` makes it fast.
-import { closest } from '../config/closest.js';
+// combine conditions. What a value means is said here, `modifiers.ts` has the modifiers; `match.ts` makes it fast.
 import { fromText } from './byte-string.js';
 import type { Fault } from './fault.js';
 import { formatFieldPath, readFieldPath, unexpected } from './field-path.js';
 import type { FieldPath } from './field-path.js';
+import { readModifiers } from './modifiers.js';
+import type { Modifiers, Test } from './modifiers.js';
+import { parseNetwork } from './networks.js';
+import type { Network } from './networks.js';
 import { parsePattern, widen } from './pattern.js';
 import type { Pattern } from './pattern.js';
+import { compileRegularExpression } from './regular-expression.js';
+import type { RegularExpression } from './regular-expression.js';
 import { timestampMs } from './timestamp.js';
 
 export type Condition =
   | { readonly kind: 'all' | 'any'; readonly of: readonly Condition[] }
   | { readonly kind: 'not'; readonly of: Condition }
-  | { readonly kind: 'field'; readonly path: FieldPath; readonly tests: readonly ValueTest[] };
+  | FieldCondition;
+
+export interface FieldCondition {
+  readonly kind: 'field';
+  readonly path: FieldPath;
+  readonly tests: readonly ValueTest[];
+  /** The tests see a text with each `%XX` decoded. */
+  readonly isDecoded: boolean;
+}
 
 /** What one value of a field may be; a field matches if one of its tests holds for one of its values. */
 export type ValueTest =
@@ -24,13 +37,11 @@ export type ValueTest =
   | { readonly kind: 'text'; readonly pattern: Pattern }
   /** The number, however it is written, or a string of its digits. */
   | { readonly kind: 'number'; readonly value: number }
+  | { readonly kind: 're'; readonly expression: RegularExpression }
+  | { readonly kind: 'cidr'; readonly network: Network }
   | { readonly kind: Comparison; readonly bound: number };
 
 export type Comparison = 'gt' | 'gte' | 'lt' | 'lte';
-
-const COMPARISONS: readonly string[] = ['gt', 'gte', 'lt', 'lte'] satisfies Comparison[];
-const TEXT_MODIFIERS: readonly string[] = ['contains', 'startswith', 'endswith'];
-const MODIFIERS = [...TEXT_MODIFIERS, 'exists', ...COMPARISONS];
 
 type ValuePath = readonly (string | number)[];
 
@@ -83,60 +94,41 @@ class WhenParser {
     if ('fault' in read) return this.#keyFault(path, read.fault);
     if (read.end < key.length && key[read.end] !== '|')
       return this.#keyFault(path, unexpected(key, read.end));
-    const [, ...modifiers] = key.slice(read.end).split('|');
-    if (modifiers.length > 1 && modifiers.every((modifier) => MODIFIERS.includes(modifier))) {
-      return this.#keyFault(path, {
-        code: 'CONFIG_MODIFIER',
-        message: 'these modifiers can not be combined',
-        hint: 'write one condition for each, under `all:`',
-        offset: read.end,
-      });
-    }
-    let offset = read.end;
-    for (const modifier of modifiers) {
-      if (!MODIFIERS.includes(modifier)) return this.#unknownModifier(modifier, offset + 1, path);
-      offset += modifier.length + 1;
-    }
-    return this.#field(read.path, modifiers[0], value, path);
+    const modifiers = readModifiers(key, read.end);
+    if ('fault' in modifiers) return this.#keyFault(path, modifiers.fault);
+    return value === undefined ? undefined : this.#field(read.path, modifiers, value, path);
   }
 
-  #unknownModifier(modifier: string, offset: number, path: ValuePath): undefined {
-    const near = closest(modifier, MODIFIERS);
-    return this.#keyFault(path, {
-      code: 'CONFIG_MODIFIER',
-      message: `there is no modifier \`|${modifier}\``,
-      hint: near === undefined ? `the modifiers are |${MODIFIERS.join(' |')}` : `did you mean \`|${near}\`?`,
-      offset,
+  #field(field: FieldPath, modifiers: Modifiers, value: unknown, path: ValuePath): Condition | undefined {
+    const { test, changes } = modifiers;
+    const condition = (...tests: ValueTest[]): FieldCondition => ({
+      kind: 'field',
+      path: field,
+      tests,
+      isDecoded: changes.has('decoded'),
     });
-  }
-
-  #field(
-    field: FieldPath,
-    modifier: string | undefined,
-    value: unknown,
-    path: ValuePath,
-  ): Condition | undefined {
-    if (value === undefined) return undefined;
-    if (modifier === 'exists') {
+    if (test === 'exists') {
       if (typeof value !== 'boolean') return this.#fault(path, '`|exists` takes true or false');
-      const exists: Condition = { kind: 'field', path: field, tests: [{ kind: 'exists' }] };
+      const exists = condition({ kind: 'exists' });
       return value ? exists : { kind: 'not', of: exists };
     }
-    if (isComparison(modifier)) {
-      const bound = this.#bound(field, modifier, value, path);
-      return bound === undefined
-        ? undefined
-        : { kind: 'field', path: field, tests: [{ kind: modifier, bound }] };
+    if (isComparison(test)) {
+      const bound = this.#bound(field, test, value, path);
+      return bound === undefined ? undefined : condition({ kind: test, bound });
     }
-    if (!Array.isArray(value)) {
-      const test = this.#test(field, modifier, value, path);
-      return test && { kind: 'field', path: field, tests: [test] };
+    const isList = Array.isArray(value);
+    if (changes.has('all') && !(isList && value.length > 1)) {
+      return this.#fault(path, '`|all` takes a list of at least two values');
     }
-    if (value.length === 0) return this.#fault(path, 'an empty list matches nothing');
-    const tests = value.map((each: unknown, index) => this.#test(field, modifier, each, [...path, index]));
-    return tests.includes(undefined)
-      ? undefined
-      : { kind: 'field', path: field, tests: tests.filter((test) => test !== undefined) };
+    if (isList && value.length === 0) return this.#fault(path, 'an empty list matches nothing');
+    const read = isList
+      ? value.map((each: unknown, index) => this.#test(field, modifiers, each, [...path, index]))
+      : [this.#test(field, modifiers, value, path)];
+    const tests = read.filter((each) => each !== undefined);
+    if (tests.length < read.length) return undefined;
+    return changes.has('all')
+      ? { kind: 'all', of: tests.map((each) => condition(each)) }
+      : condition(...tests);
   }
 
   #bound(field: FieldPath, modifier: string, value: unknown, path: ValuePath): number | undefined {
@@ -151,19 +143,17 @@ class WhenParser {
     return this.#fault(path, `\`|${modifier}\` takes a number`, options);
   }
 
-  #test(
-    field: FieldPath,
-    modifier: string | undefined,
-    value: unknown,
-    path: ValuePath,
-  ): ValueTest | undefined {
+  #test(field: FieldPath, modifiers: Modifiers, value: unknown, path: ValuePath): ValueTest | undefined {
     if (value === undefined) return undefined;
+    const { test, changes } = modifiers;
+    const isPlain = test === 'equals' && !changes.has('decoded');
     if (value === null) {
-      if (modifier === undefined) return { kind: 'null' };
-      return this.#fault(path, `\`|${modifier}\` takes a text, not null`);
+      if (isPlain && !changes.has('cased')) return { kind: 'null' };
+      const name = test !== 'equals' ? test : changes.has('decoded') ? 'decoded' : 'cased';
+      return this.#fault(path, `\`|${name}\` takes a text, not null`);
     }
     if (typeof value === 'number' && this.#number(value, path) === undefined) return undefined;
-    if (typeof value === 'number' && modifier === undefined) return { kind: 'number', value };
+    if (typeof value === 'number' && isPlain) return { kind: 'number', value };
     if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
       const inner = Array.isArray(value) ? undefined : Object.keys(value)[0];
       return this.#fault(
@@ -174,9 +164,24 @@ class WhenParser {
           : { hint: `write \`${formatFieldPath([...field, fromText(inner)])}\` as the field` },
       );
     }
-    const pattern = parsePattern(String(value));
-    const where = modifier as 'contains' | 'startswith' | 'endswith' | undefined;
-    return { kind: 'text', pattern: where === undefined ? pattern : widen(pattern, where) };
+    return this.#textTest(modifiers, String(value), path);
+  }
+
+  #textTest({ test, changes }: Modifiers, text: string, path: ValuePath): ValueTest | undefined {
+    if (test === 're') {
+      const compiled = compileRegularExpression(text, changes);
+      if ('expression' in compiled) return { kind: 're', expression: compiled.expression };
+      return this.#fault(path, compiled.fault.message, compiled.fault);
+    }
+    if (test === 'cidr') {
+      const network = parseNetwork(text);
+      if (network) return { kind: 'cidr', network };
+      const hint = 'write a network such as `10.0.0.0/8` or `fd00::/8`, or one address';
+      return this.#fault(path, '`|cidr` takes an IP network', { hint });
+    }
+    const pattern = parsePattern(text);
+    const isPart = test === 'contains' || test === 'startswith' || test === 'endswith';
+    return { kind: 'text', pattern: isPart ? widen(pattern, test) : pattern };
   }
 
   // Above 2^53 YAML's number is not the one that was written.
@@ -186,8 +191,8 @@ class WhenParser {
     return this.#fault(path, 'too large to be an exact number', { hint: 'write it in quotes' });
   }
 
-  #fault(path: ValuePath, message: string, more: { hint?: string } = {}): undefined {
-    this.faults.push({ code: 'CONFIG_WHEN', message, path, ...more });
+  #fault(path: ValuePath, message: string, more: Pick<Fault, 'hint' | 'offset'> = {}): undefined {
+    this.faults.push({ code: 'CONFIG_WHEN', ...more, message, path });
     return undefined;
   }
 
@@ -197,8 +202,8 @@ class WhenParser {
   }
 }
 
-function isComparison(modifier: string | undefined): modifier is Comparison {
-  return modifier !== undefined && COMPARISONS.includes(modifier);
+function isComparison(test: Test): test is Comparison {
+  return test === 'gt' || test === 'gte' || test === 'lt' || test === 'lte';
 }
 
 function combine(kind: 'all' | 'any', of: readonly (Condition | undefined)[]): Condition | undefined {

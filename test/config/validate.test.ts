@@ -267,6 +267,26 @@ t.test('values with a grammar of their own', (t) => {
       ['CONFIG_MODIFIER', '|begins'],
     ],
     [
+      'modifiers that contradict each other',
+      processor(`{ type: drop, when: { 'user.username|contains|‸cidr': 10.0.0.0/8 } }`),
+      ['CONFIG_MODIFIER', '`|contains` and `|cidr` can not be combined', '`all:`'],
+    ],
+    [
+      'a regular expression that could not run in linear time',
+      processor(`{ type: drop, when: { verb|re: [get, 'a‸(?=b)'] } }`),
+      ['CONFIG_WHEN', '`(?=` is not supported', '`not:`'],
+    ],
+    [
+      'a broken regular expression',
+      processor(`{ type: drop, when: { verb|re|i: 'get‸[' } }`),
+      ['CONFIG_WHEN', 'missing closing ]', 'RE2'],
+    ],
+    [
+      'a network that is none',
+      processor(`{ type: drop, when: { sourceIPs|cidr: [10.0.0.0/8, ‸10.0.0.0/33] } }`),
+      ['CONFIG_WHEN', '`|cidr` takes an IP network', '`10.0.0.0/8`'],
+    ],
+    [
       'a condition that is none',
       processor(`{ type: drop, when: ‸5 }`),
       ['CONFIG_WHEN', 'a condition is a mapping'],

@@ -2,17 +2,7 @@ import t from 'tap';
 import { FieldRegistry } from '../../src/event/fields.js';
 import { compileWhen, parseWhen } from '../../src/event/match.js';
 import { batchOfEvent } from '../helpers/decode.js';
-
-/** Whether a condition holds for an event, given as an object or as JSON. */
-function matches(when: unknown, event: unknown, tag = 'pipeline'): boolean {
-  const parsed = parseWhen(when);
-  if ('faults' in parsed) throw new Error(JSON.stringify(parsed.faults));
-  const fields = new FieldRegistry();
-  const compiled = compileWhen(parsed.condition, fields);
-  const batch = batchOfEvent(event, fields);
-  batch.tags[0] = tag;
-  return compiled(batch, 0);
-}
+import { matches } from '../helpers/matches.js';
 
 function table(
   t: { equal(found: unknown, wanted: unknown, name: string): unknown },
@@ -236,6 +226,144 @@ t.test('an array matches if one of its elements does, and a path goes through ar
   ]);
 });
 
+t.test('with all, every value of the list must match, each maybe another element', async (t) => {
+  const user = { groups: ['system:masters', 'dev', 'ops'] };
+  const mounts = [{ path: '/a' }, [{ path: '/b' }, { path: null }], {}];
+  const event = { verb: 'get', requestURI: '/api?a=1&b=2', user, requestObject: { mounts } };
+  table(t, [
+    [{ 'user.groups|all': ['dev', 'ops'] }, event, true],
+    [{ 'user.groups|all': ['dev', 'none'] }, event, false],
+    [{ 'user.groups|all': ['dev', 'system:*'] }, event, true],
+    [{ not: { 'user.groups|all': ['dev', 'none'] } }, event, true],
+    [{ 'requestURI|contains|all': ['b=2', 'a=1'] }, event, true],
+    [{ 'requestURI|all|contains': ['b=2', 'a=2'] }, event, false],
+    [{ 'requestURI|re|all': ['a=[0-9]', 'b=[0-9]$'] }, event, true],
+    [{ 'requestURI|re|all': ['a=[0-9]', 'b=[0-9][0-9]$'] }, event, false],
+    [{ 'verb|all': ['get', 'g*'] }, event, true],
+    [{ 'verb|all': ['get', 'list'] }, event, false],
+    [{ 'requestObject.mounts.path|all': ['/a', '/b'] }, event, true],
+    [{ 'requestObject.mounts.path|all': ['/a', null] }, event, true],
+    [{ 'requestObject.mounts.path|all': ['/a', '/c'] }, event, false],
+    [{ 'user.groups|all': ['dev', null] }, event, false],
+    [{ 'user.groups|all': ['dev', 'ops'] }, { user: { groups: [] } }, false],
+  ]);
+});
+
+t.test('cased changes nothing: capitals always differ', async (t) => {
+  for (const modifier of ['', '|cased']) {
+    table(t, [
+      [{ [`verb${modifier}`]: 'Get' }, { verb: 'Get' }, true],
+      [{ [`verb${modifier}`]: 'get' }, { verb: 'Get' }, false],
+      [{ [`verb|startswith${modifier}`]: 'G' }, { verb: 'Get' }, true],
+      [{ [`verb|startswith${modifier}`]: 'g' }, { verb: 'Get' }, false],
+      [{ [`verb|contains|all${modifier}`]: ['G', 't'] }, { verb: 'Get' }, true],
+      [{ [`responseStatus.code${modifier}`]: 403 }, { responseStatus: { code: 403 } }, true],
+    ]);
+  }
+});
+
+t.test('decoded looks at a text with its percent-encoding decoded once', async (t) => {
+  const exec = '/api/v1/namespaces/a/pods/b/exec?command=%2Fbin%2fsh&command=a%2520b+c%zz%E6%97%A5';
+  const rows: [modifiers: string, value: unknown, expected: boolean][] = [
+    ['|decoded|contains', '=/bin/sh&', true],
+    ['|contains', '=/bin/sh&', false],
+    ['|contains|decoded', '=/bin/sh&', true],
+    ['|decoded|contains', '%2F', false],
+    ['|decoded|contains', 'a%20b+c%zz', true],
+    ['|decoded|endswith', '日', true],
+    ['|decoded|re', 'zz.$', true],
+    ['|decoded|startswith', '/api/', true],
+    ['|decoded', '*=/bin/sh&*', true],
+    ['|decoded|cased', '*=/BIN/sh&*', false],
+    ['|decoded|contains|all', ['/bin/sh', '日'], true],
+    ['|decoded|re|all', ['/bin/b?[az]?sh', 'c%zz'], true],
+    ['|decoded|re|i', '/BIN/SH', true],
+  ];
+  const escaped = `{"requestURI":"${exec.replaceAll('%', '\\u0025').replaceAll('/', '\\/')}"}`;
+  for (const [modifiers, value, expected] of rows) {
+    table(t, [
+      [{ [`requestURI${modifiers}`]: value }, { requestURI: exec }, expected],
+      [{ [`requestURI${modifiers}`]: value }, escaped, expected],
+    ]);
+  }
+  table(t, [
+    [{ 'requestURI|decoded': 'plain' }, { requestURI: 'plain' }, true],
+    [{ 'requestURI|decoded': '%' }, { requestURI: '%' }, true],
+    [{ 'requestURI|decoded': 5 }, { requestURI: '%35' }, true],
+    [{ 'requestURI|decoded|contains': 'x' }, { requestURI: null }, false],
+    [{ 'user.groups|decoded': '/a' }, { user: { groups: ['x', ['%2fa']] } }, true],
+    [{ 'responseStatus.code|decoded': '403' }, { responseStatus: { code: 403 } }, true],
+  ]);
+  t.equal(matches({ 'tag|decoded': 'a/b' }, {}, 'a%2Fb'), true);
+  const long = { requestURI: `${'%41'.repeat(100_000)}/exec` };
+  t.equal(
+    matches({ 'requestURI|decoded|endswith': 'AA/exec' }, long),
+    true,
+    'longer than the scratch buffer',
+  );
+});
+
+t.test('a value that was decoded is as it was for the next condition', async (t) => {
+  const event = { requestURI: '%41\\%41', userAgent: '%42' };
+  const decoded = { 'requestURI|decoded': 'A\\A', 'userAgent|decoded': 'B' };
+  t.equal(matches({ all: [decoded, { requestURI: '%41\\%41', userAgent: '%42' }, decoded] }, event), true);
+});
+
+t.test('addresses are looked for in networks', async (t) => {
+  const from = (...sourceIPs: unknown[]): object => ({ sourceIPs });
+  table(t, [
+    [{ 'sourceIPs|cidr': '10.0.0.0/8' }, from('10.1.2.3'), true],
+    [{ 'sourceIPs|cidr': '10.0.0.0/8' }, from('192.168.0.1', '10.1.2.3'), true],
+    [{ 'sourceIPs|cidr': '10.0.0.0/8' }, from('11.1.2.3'), false],
+    [{ not: { 'sourceIPs|cidr': '10.0.0.0/8' } }, from('11.1.2.3', '10.0.0.1'), false],
+    [{ 'sourceIPs|cidr': ['127.0.0.0/8', '::1', 'fd00::/8'] }, from('::1'), true],
+    [{ 'sourceIPs|cidr': ['127.0.0.0/8', '::1', 'fd00::/8'] }, from('fd12::3'), true],
+    [{ 'sourceIPs|cidr|all': ['10.0.0.0/8', '172.16.0.0/12'] }, from('10.0.0.1', '172.31.0.1'), true],
+    [{ 'sourceIPs|cidr|all': ['10.0.0.0/8', '172.16.0.0/12'] }, from('10.0.0.1', '172.32.0.1'), false],
+    [{ 'sourceIPs|cidr': '10.0.0.0/8' }, '{"sourceIPs":["10.\\u0031.2.3"]}', true],
+    [{ 'sourceIPs|cidr': '0.0.0.0/0' }, from('', 'x', 10, null, { a: '10.0.0.1' }, '1'.repeat(100)), false],
+    [{ 'sourceIPs|cidr': '0.0.0.0/0' }, {}, false],
+    [{ 'userAgent|cidr': '10.0.0.0/8' }, { userAgent: '10.0.0.1' }, true],
+  ]);
+});
+
+t.test('expressions are looked for in texts, numbers and booleans', async (t) => {
+  const event = {
+    verb: 'get',
+    requestURI: '/api/v1/namespaces/a/pods/b/exec',
+    user: { groups: ['dev', 'Ops'] },
+    responseStatus: { code: 403 },
+    requestObject: { on: true, text: 'one\ntwo "日本" é', spec: { a: [{ b: 'x1' }, { b: ['y2'] }] } },
+  };
+  table(t, [
+    [{ 'requestURI|re': 'pods/[^/]+/exec$' }, event, true],
+    [{ 'requestURI|re': '^pods' }, event, false],
+    [{ 'requestURI|re': ['^pods', '^/api'] }, event, true],
+    [{ not: { 'requestURI|re': ['^pods', 'a{2}'] } }, event, true],
+    [{ 'user.groups|re': '^ops$' }, event, false],
+    [{ 'user.groups|re|i': '^ops$' }, event, true],
+    [{ 'responseStatus.code|re': '^4[0-9]{2}$' }, event, true],
+    [{ 'responseStatus.code|re': 40 }, event, true],
+    [{ 'requestObject.on|re': '^true$' }, event, true],
+    [{ 'requestObject.text|re': '"日.?"' }, event, true],
+    [{ 'requestObject.text|re': '"日..?"' }, event, true],
+    [{ 'requestObject.text|re': '"日..."' }, event, false],
+    [{ 'requestObject.text|re|i': 'É$' }, event, true],
+    [{ 'requestObject.text|re': 'one.two' }, event, false],
+    [{ 'requestObject.text|re|s': 'one.two' }, event, true],
+    [{ 'requestObject.text|re': '^two' }, event, false],
+    [{ 'requestObject.text|re|m': '^two' }, event, true],
+    [{ 'requestObject.text|re|i|m|s': '^TWO.*é' }, event, true],
+    [{ 'requestObject.spec.a.b|re': '^y[0-9]$' }, event, true],
+    [{ 'requestObject|re': '.*' }, event, false],
+    [{ 'userAgent|re': '.*' }, event, false],
+    [{ 'verb|re': '' }, event, true],
+    [{ 'latency_ms|re': '.*' }, event, false],
+    [{ 'time|re': '^2[0-9]{3}-' }, { stageTimestamp: '2026-11-21T09:31:12.500000Z' }, true],
+    [{ 'tag|re': '^pipe' }, event, true],
+  ]);
+});
+
 t.test('arrays as deep as an event can be are gone through', async (t) => {
   const depth = 100_000;
   const event = `{"requestObject":${'['.repeat(depth)}{"a":"x"}${']'.repeat(depth)}}`;
@@ -361,13 +489,35 @@ t.test('faults in a condition are all told, each with its place', async (t) => {
     [{ '': 'x' }, { code: 'CONFIG_FIELD', atKey: true, hint: /quoted as a whole/ }],
     [{ 'verb|contians': 'x' }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 5, hint: /`\|contains`/ }],
     [
-      { 'verb|re': 'x' },
+      { 'verb|base64offset': 'x' },
       { code: 'CONFIG_MODIFIER', atKey: true, offset: 5, hint: /\|contains \|startswith/ },
     ],
-    [{ 'sourceIPs|cidr': '10.0.0.0/8' }, { code: 'CONFIG_MODIFIER', atKey: true }],
-    [{ 'verb|contains|all': ['x'] }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 14 }],
+    [{ 'verb|regex': 'x' }, { code: 'CONFIG_MODIFIER', atKey: true, hint: /`\|re`/ }],
+    [{ 'verb|neq': 'x' }, { code: 'CONFIG_MODIFIER', atKey: true, hint: /`not:`/ }],
+    [{ 'verb|re|alll': ['x'] }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 8, hint: /`\|all`/ }],
     [{ 'verb|': 'x' }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 5 }],
-    [{ 'verb|contains|endswith': 'x' }, { code: 'CONFIG_MODIFIER', atKey: true, message: /combined/ }],
+    [{ 'verb|contains|all|': ['x', 'y'] }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 18 }],
+    [
+      { 'verb|contains|endswith': 'x' },
+      { code: 'CONFIG_MODIFIER', atKey: true, offset: 14, message: /combined/, hint: /`all:`/ },
+    ],
+    [{ 'verb|re|contains': 'x' }, { code: 'CONFIG_MODIFIER', atKey: true, message: /combined/ }],
+    [{ 'verb|re|re': 'x' }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 8, message: /twice/ }],
+    [{ 'verb|all|all': ['x', 'y'] }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 9, message: /twice/ }],
+    [{ 'verb|i': 'x' }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 5, message: /without `\|re`/ }],
+    [{ 'verb|contains|i': 'x' }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 14, hint: /`\|re`/ }],
+    [{ 'verb|startswith|s': 'x' }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 16, hint: /`\|re`/ }],
+    [{ 'verb|re|cased': 'x' }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 8, message: /combined/ }],
+    [{ 'verb|exists|all': true }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 12 }],
+    [{ 'latency_ms|all|gt': 5 }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 11 }],
+    [{ 'sourceIPs|decoded|cidr': '::/0' }, { code: 'CONFIG_MODIFIER', atKey: true, offset: 10 }],
+    [{ 'user.groups|all': 'x' }, { code: 'CONFIG_WHEN', path: ['user.groups|all'], message: /two values/ }],
+    [{ 'user.groups|all': ['x'] }, { code: 'CONFIG_WHEN', message: /two values/ }],
+    [{ 'user.groups|all': [] }, { code: 'CONFIG_WHEN', message: /two values/ }],
+    [{ 'verb|re': null }, { code: 'CONFIG_WHEN', message: /`\|re` takes a text/ }],
+    [{ 'verb|cased': null }, { code: 'CONFIG_WHEN', message: /`\|cased` takes a text/ }],
+    [{ 'requestURI|decoded': null }, { code: 'CONFIG_WHEN', message: /`\|decoded` takes a text/ }],
+    [{ 'verb|re': ['x', null] }, { code: 'CONFIG_WHEN', path: ['verb|re', 1] }],
     [{ 'verb|exists': 'true' }, { code: 'CONFIG_WHEN', path: ['verb|exists'] }],
     [{ 'verb|exists': [true] }, { code: 'CONFIG_WHEN', path: ['verb|exists'] }],
     [{ 'verb|contains': null }, { code: 'CONFIG_WHEN', path: ['verb|contains'] }],

@@ -41,30 +41,60 @@ function expression(pattern: string): RegExp {
   return new RegExp(`^${source}$`);
 }
 
-function holds(value: Json | undefined, modifier: string | undefined, wanted: Wanted): boolean {
+const SEQUENCE = /[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|[\x80-\xff]/g;
+
+/** The text of a byte string; each byte that is no UTF-8 is U+FFFD. */
+function characters(bytes: string): string {
+  const text = bytes.replace(SEQUENCE, (sequence) => {
+    const buffer = Buffer.from(sequence, 'latin1');
+    const isValid = Buffer.from(buffer.toString()).equals(buffer);
+    return isValid ? buffer.toString() : '\ufffd'.repeat(sequence.length);
+  });
+  // For JavaScript these end a line, and these are letters of ASCII when capitals do not count; for RE2 they are not.
+  return text.replace(/[\r\u2028\u2029]/g, '\x01').replace(/[\u017f\u212a]/g, 'ж');
+}
+
+function isIn(network: string, address: string): boolean {
+  const [base = '', bits = '32'] = network.split('/');
+  const parts = address.split('.');
+  if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256)) {
+    return false;
+  }
+  const size = 2 ** (32 - Number(bits));
+  const [start, at] = [base, address].map((text) =>
+    Math.floor(text.split('.').reduce((sum, part) => sum * 256 + Number(part), 0) / size),
+  );
+  return start === at;
+}
+
+function holds(value: Json | undefined, modifiers: readonly string[], wanted: Wanted): boolean {
+  const is = (name: string): boolean => modifiers.includes(name);
   const isAbsent = value === undefined || value === null;
-  if (modifier === 'exists') return !isAbsent;
+  if (is('exists')) return !isAbsent;
   if (wanted === null) return isAbsent;
-  const text = textOf(value);
+  let text = textOf(value);
   if (text === undefined) return false;
-  if (modifier === 'gt' || modifier === 'lte') {
+  if (is('gt') || is('lte')) {
     const isNumber =
       typeof value === 'number' ||
       (typeof value === 'string' && /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(value));
     const bound = wanted as number;
-    return isNumber && (modifier === 'gt' ? Number(value) > bound : Number(value) <= bound);
+    return isNumber && (is('gt') ? Number(value) > bound : Number(value) <= bound);
   }
-  if (typeof wanted === 'number') return value === wanted || text === String(wanted);
+  if (is('decoded')) {
+    text = text.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+  } else if (typeof wanted === 'number' && modifiers.every((name) => name === 'cased' || name === 'all')) {
+    return value === wanted || text === String(wanted);
+  }
+  if (is('re')) {
+    const flags = modifiers.filter((name) => 'ims'.includes(name)).join('');
+    return new RegExp(String(wanted), `u${flags}`).test(characters(text));
+  }
+  if (is('cidr')) return isIn(String(wanted), text);
   const bytes = Buffer.from(String(wanted)).toString('latin1');
-  const pattern =
-    modifier === 'contains'
-      ? `*${bytes}*`
-      : modifier === 'startswith'
-        ? `${bytes}*`
-        : modifier === 'endswith'
-          ? `*${bytes}`
-          : bytes;
-  return expression(pattern).test(text);
+  const before = is('contains') || is('endswith') ? '*' : '';
+  const after = is('contains') || is('startswith') ? '*' : '';
+  return expression(`${before}${bytes}${after}`).test(text);
 }
 
 function evaluate(when: unknown, event: Json): boolean {
@@ -73,15 +103,15 @@ function evaluate(when: unknown, event: Json): boolean {
     if (key === 'any') return (wanted as unknown[]).some((inner) => evaluate(inner, event));
     if (key === 'all') return (wanted as unknown[]).every((inner) => evaluate(inner, event));
     if (key === 'not') return !evaluate(wanted, event);
-    const [name = '', modifier] = key.split('|');
+    const [name = '', ...modifiers] = key.split('|');
     const values = valuesOf(
       event,
       name.split('.').map((segment) => Buffer.from(segment).toString('latin1')),
     );
-    const isMatch = (Array.isArray(wanted) ? wanted : [wanted]).some((each: Wanted) =>
-      values.some((value) => holds(value, modifier, each)),
-    );
-    return modifier === 'exists' && wanted === false ? !isMatch : isMatch;
+    const matches = (each: Wanted): boolean => values.some((value) => holds(value, modifiers, each));
+    const list = (Array.isArray(wanted) ? wanted : [wanted]) as Wanted[];
+    const isMatch = modifiers.includes('all') ? list.every(matches) : list.some(matches);
+    return modifiers.includes('exists') && wanted === false ? !isMatch : isMatch;
   });
 }
 
@@ -118,20 +148,74 @@ const value = fc.oneof(
   fc.constant(null),
   fc.array(fc.oneof(scalar, fc.constant(null)), { minLength: 1, maxLength: 12 }),
 );
+// Expressions that mean the same to RE2 and JavaScript.
+const atom = fc.constantFrom(
+  'a',
+  'b',
+  '.',
+  'é',
+  '日',
+  '-',
+  '4',
+  '[a-c]',
+  '[^a]',
+  '\\*',
+  '\\.',
+  '\\d',
+  '\\b',
+  '^',
+  '$',
+  '(?:)',
+);
+const repeated = fc.tuple(atom, fc.constantFrom('', '', '', '*', '+', '?', '{2}', '{1,3}', '*?')).map(
+  // Anchors are not repeated.
+  ([sign, times]) => (/^(\^|\$|\\b)$/.test(sign) ? sign : `${sign}${times}`),
+);
+const branch = fc.array(repeated, { minLength: 1, maxLength: 4 }).map((parts) => parts.join(''));
+const regularExpression = fc.oneof(
+  branch,
+  fc.tuple(branch, branch).map(([left, right]) => `${left}|${right}`),
+  fc
+    .tuple(branch, branch, fc.constantFrom('', '*', '?'))
+    .map(([left, right, times]) => `(${left})${times}${right}`),
+);
+const network = fc.constantFrom(
+  '10.0.0.0/8',
+  '10.1.0.0/17',
+  '192.168.1.7',
+  '0.0.0.0/0',
+  '172.16.0.0/12',
+  '128.0.0.0/1',
+);
+
+/** An entry for a field with these modifiers, each of the optional ones sometimes, in any order. */
+function modified(
+  modifiers: readonly string[],
+  optional: readonly string[],
+  values: fc.Arbitrary<unknown>,
+): fc.Arbitrary<[string, unknown]> {
+  return fc
+    .tuple(
+      name,
+      fc.shuffledSubarray([...optional]),
+      fc.boolean(),
+      fc.array(values, { minLength: 2, maxLength: 3 }),
+    )
+    .map(([field, more, isFirst, list]) => {
+      const names = isFirst ? [...modifiers, ...more] : [...more, ...modifiers];
+      return [[field, ...names].join('|'), more.includes('all') || list.length > 2 ? list : list[0]];
+    });
+}
+
 const entry = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(name, value) },
-  fc.tuple(
-    name.map((each) => `${each}|contains`),
-    scalar,
-  ),
-  fc.tuple(
-    name.map((each) => `${each}|startswith`),
-    fc.array(scalar, { minLength: 1, maxLength: 3 }),
-  ),
-  fc.tuple(
-    name.map((each) => `${each}|endswith`),
-    scalar,
-  ),
+  modified([], ['all'], fc.oneof(scalar, fc.constant(null))),
+  modified([], ['all', 'cased', 'decoded'], scalar),
+  modified(['contains'], ['all', 'cased', 'decoded'], scalar),
+  modified(['startswith'], ['all', 'cased', 'decoded'], scalar),
+  modified(['endswith'], ['all', 'cased', 'decoded'], scalar),
+  { weight: 2, arbitrary: modified(['re'], ['all', 'decoded', 'i', 'm', 's'], regularExpression) },
+  modified(['cidr'], ['all'], network),
   fc.tuple(
     name.map((each) => `${each}|exists`),
     fc.boolean(),

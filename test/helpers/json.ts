@@ -103,6 +103,10 @@ const scalar = fc.oneof(
   fc
     .constantFrom('', 'a', 'ab', 'abc', 'kube-system', '403', '1e3', 'a*b', 'é', '日本', '\\', '"')
     .chain(spelt),
+  fc
+    .constantFrom('A', 'a\nb', 'É-', '10.1.2.3', '192.168.1.7', '%41b', 'a%2', '%e6%97%a5', '%2541', 'a4 b')
+    .chain(spelt),
+  fc.constantFrom('"a\xff"', '"\xe6\x97-"', '"\xed\xa0\x80"', '["10.1.2.3","192.168.1.7","a"]'),
   fc.string({ unit: 'binary', maxLength: 12 }).chain(spelt),
 );
 const space = fc.constantFrom('', '', '', '', ' ', '\t', '\r ');
