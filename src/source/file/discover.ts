@@ -83,8 +83,14 @@ async function listNames(fs: FileSystem, path: string): Promise<BackupName[]> {
 async function statAll(fs: FileSystem, directory: string, names: BackupName[]): Promise<ListedBackup[]> {
   const listed: ListedBackup[] = [];
   for (const backup of names) {
-    const stat = await statIfExists(fs, join(directory, backup.name));
-    if (stat?.isFile) listed.push({ ...backup, stat });
+    // A plain one that is gone was compressed meanwhile. Left out, it would come up after those that are younger.
+    const compressed = { ...backup, name: `${backup.stem}.gz`, isGzip: true };
+    for (const each of backup.isGzip ? [backup] : [backup, compressed]) {
+      const stat = await statIfExists(fs, join(directory, each.name));
+      if (!stat?.isFile) continue;
+      listed.push({ ...each, stat });
+      break;
+    }
   }
   return listed;
 }

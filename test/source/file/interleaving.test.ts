@@ -117,3 +117,44 @@ for (const stored of ['first start', 'restart', 'running'] as const) {
     });
   }
 }
+
+t.test('backups keep their order while they are compressed and no two listings agree', async (t) => {
+  const directory = t.testdir({});
+  const writer = new Lumberjack(join(directory, 'audit.log'));
+  let text = '';
+  const write = (): void => {
+    const line = `{"auditID":"${String(text.length).padStart(8, '0')}"}`;
+    writer.write(line);
+    text += `${line}\n`;
+  };
+  write();
+  let left = 0;
+  // Two rotations before each listing; and of the plain backups that were listed all but the newest are compressed
+  // before they are looked at.
+  const gated = gatedFileSystem((operation, name) => {
+    if (left <= 0) return;
+    if (operation === 'readdir') {
+      left--;
+      for (let i = 0; i < 2; i++) {
+        write();
+        writer.rotate();
+      }
+      write();
+    } else if (operation === 'stat') {
+      const older = writer.backups().slice(0, -1);
+      const listed = older.find((backup) => name === join(directory, backup) && !backup.endsWith('.gz'));
+      if (listed !== undefined) writer.compress(listed);
+    }
+  });
+  const reading = await Reading.start(writer.path, { fs: gated, pollIntervalMs: 1 });
+  await reading.drain();
+  for (let round = 0; round < 3; round++) {
+    left = 10;
+    writer.rotate();
+    write();
+    await reading.readWhile('all was read', () => reading.text.length < text.length);
+  }
+  t.equal(reading.text, text);
+  t.same(reading.path().gaps, []);
+  await reading.stop();
+});
