@@ -3,16 +3,12 @@
 import t from 'tap';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { numberedLine } from '../helpers/audit-lines.js';
 import type { NumberedLine } from '../helpers/audit-lines.js';
-import { crashPipeline, faultsOf, MODES } from '../helpers/crash-run.js';
-import { complaints, headgate, startHeadgate } from '../helpers/headgate.js';
+import { crashPipeline, faultsOf, killAtRandom, KILLS, MODES } from '../helpers/crash-run.js';
+import { complaints, headgate } from '../helpers/headgate.js';
 import { Lumberjack } from '../helpers/lumberjack.js';
 import { temporaryDirectory } from '../helpers/temporary.js';
-
-const KILLS = Number(process.env['HEADGATE_CRASH_KILLS'] ?? 12);
-const LONGEST_LIFE_MS = 900;
 
 for (const mode of MODES) {
   t.test(`${mode}: exactly once through ${KILLS} random kills`, async (t) => {
@@ -34,13 +30,7 @@ for (const mode of MODES) {
     });
 
     const args = crashPipeline(root, mode, '60KiB');
-    for (let kill = 0; kill < KILLS; kill++) {
-      const running = startHeadgate(args);
-      // The instant is the point of the test; nothing is waited for.
-      await sleep(Math.random() * LONGEST_LIFE_MS);
-      running.child.kill('SIGKILL');
-      t.equal(await running.exit, 'SIGKILL', running.stderr().slice(-500));
-    }
+    await killAtRandom(t, args);
     clearInterval(writing);
     writer.close();
     const last = await headgate([...args, '--once', '--deadline', '30s']);

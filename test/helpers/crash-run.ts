@@ -1,8 +1,10 @@
-// The pipeline that crash tests run, and the verdict on what it left behind.
+// The pipeline that crash tests run, its random kills, and the verdict on what it left behind.
+import type { Test } from 'tap';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { compareLines } from './audit-lines.js';
-import type { NumberedLine } from './audit-lines.js';
+import { startHeadgate } from './headgate.js';
 import { inWriteOrder, linesOf, readOutputs } from './outputs.js';
 
 export const MODES = ['raw', 'on_rotate'] as const;
@@ -30,8 +32,23 @@ sinks:
   return ['run', '--state-dir', join(root, 'state'), file];
 }
 
+/** How many kills; the environment enlarges it. */
+export const KILLS = Number(process.env['HEADGATE_CRASH_KILLS'] ?? 12);
+const LONGEST_LIFE_MS = 900;
+
+/** Starts Headgate with these arguments and SIGKILLs it at a random instant, `KILLS` times. */
+export async function killAtRandom(t: Test, args: readonly string[]): Promise<void> {
+  for (let kill = 0; kill < KILLS; kill++) {
+    const running = startHeadgate(args);
+    // The instant is the point of the test; nothing is waited for.
+    await sleep(Math.random() * LONGEST_LIFE_MS);
+    running.child.kill('SIGKILL');
+    t.equal(await running.exit, 'SIGKILL', running.stderr().slice(-500));
+  }
+}
+
 /** What is wrong with the outputs: each line exactly once, in order per namespace, every \`.gz\` whole, nothing left over. */
-export function faultsOf(root: string, lines: readonly NumberedLine[]): string[] {
+export function faultsOf(root: string, lines: readonly { namespace: string; line: string }[]): string[] {
   const faults: string[] = [];
   const outputs = readOutputs(join(root, 'out'));
   const expected = new Map<string, string[]>();

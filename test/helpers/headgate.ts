@@ -71,7 +71,11 @@ export interface Finished {
 
 /** Runs to the end. */
 export async function headgate(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
-  const running = startHeadgate(args, options);
+  return finished(startHeadgate(args, options));
+}
+
+/** Waits for the end of a run. */
+export async function finished(running: Running): Promise<Finished> {
   const exitCode = await running.exit;
   const logs = running.logs();
   const summary = logs.find(({ code }) => code === 'RUN_SUMMARY');
