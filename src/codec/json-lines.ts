@@ -1,6 +1,6 @@
 // Turns the lines of a chunk into a batch of events, one JSON object a line. A line that is none is not given up
 // at once: `broken-line.ts` says what it is and which event can be saved from it. Nothing is parsed and no byte is
-// copied, except those that go to the quarantine.
+// copied.
 //
 // Invariant: each line, or part of a torn line, is an event, blank, or quarantined, and counted as exactly one of them.
 import { EventArrays, EventBatch, SLOT_STRIDE } from '../event/batch.js';
@@ -166,8 +166,7 @@ class Decoding {
       offset: this.#chunk.offset + start,
       length: end - start,
       detail,
-      // A copy, so that the quarantine does not keep the whole batch in memory.
-      raw: Buffer.from(this.data.subarray(start, end)),
+      raw: this.data.subarray(start, end),
     });
   }
 }

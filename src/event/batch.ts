@@ -39,7 +39,7 @@ export interface QuarantineEntry {
   length: number;
   /** What exactly is wrong, for a person; never copied from the event. */
   detail: string;
-  /** The bytes; shorter than `length` where only the beginning was kept. */
+  /** The bytes, valid until the batch is released; shorter than `length` where only the beginning was kept. */
   raw: Buffer;
   /** The sink that rejected it, for `rejected`. */
   sink?: string;

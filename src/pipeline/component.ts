@@ -27,6 +27,8 @@ export interface ComponentContext {
   clock: Clock;
   /** Aborted when the pipeline is to stop at once, without draining. */
   signal: AbortSignal;
+  /** Aborted when it is to stop soon: what was read is still delivered, but nobody waits for work in the background. */
+  drain: AbortSignal;
 }
 
 export interface Source {

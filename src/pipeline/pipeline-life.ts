@@ -129,6 +129,7 @@ export class PipelineLife {
       clock,
       metrics: this.#metrics,
       signal: this.#failure.signal,
+      drain: this.#drain,
     };
     const store = (this.#store = await PositionStore.open({
       ...common,

@@ -14,6 +14,7 @@ import type { Output } from '../sink/files/segment.js';
 import { outputName } from '../sink/files/segment-name.js';
 import { SegmentWriter } from '../sink/files/writer.js';
 import type { Recovery, SinkContext } from './component.js';
+import { quarantineLine } from './quarantine-line.js';
 
 /** The quarantine's name among the sinks of a record; no configured sink can have it. */
 export const QUARANTINE = '~quarantine';
@@ -37,9 +38,9 @@ export class Quarantine {
     this.#maxBytes = maxBytes;
     this.#directory = directory;
     this.#output = createOutput(outputName(`${context.pipeline}.quarantine.jsonl`, '.jsonl'), '', Infinity);
-    const { fs, log, metrics, signal, store, clock, component } = context;
+    const { fs, log, metrics, signal, drain, store, clock, component } = context;
     const now = (): number => clock.now();
-    const common = { component, log, metrics, signal, fs, store, now, mode: MODE };
+    const common = { component, log, metrics, signal, drain, fs, store, now, mode: MODE };
     this.#writer = new SegmentWriter({
       ...common,
       sink: QUARANTINE,
@@ -64,10 +65,11 @@ export class Quarantine {
   /** Takes the entries of one batch; resolves when there is room for more. */
   async write(entries: readonly QuarantineEntry[]): Promise<void> {
     for (const entry of entries) {
-      const line = this.#encode(entry);
-      if (this.#bytes + line.length > this.#maxBytes) await this.#waitForRoom(line.length);
-      this.#bytes += line.length;
-      this.#writer.appendLine(this.#output, line);
+      const pieces = quarantineLine(entry, this.#context.pipeline, this.#context.clock.now());
+      const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+      if (this.#bytes + bytes > this.#maxBytes) await this.#waitForRoom(bytes);
+      this.#bytes += bytes;
+      this.#writer.appendLine(this.#output, ...pieces);
       await this.#writer.room();
     }
   }
@@ -87,27 +89,6 @@ export class Quarantine {
   async close(): Promise<void> {
     await this.#writer.close();
     await this.#finisher.stop();
-  }
-
-  #encode(entry: QuarantineEntry): Buffer {
-    const { reason, path, offset, length, detail, raw, sink } = entry;
-    const text = raw.toString('utf8');
-    // Bytes that are not UTF-8 would not come back from a JSON string.
-    const isText = Buffer.from(text, 'utf8').equals(raw);
-    const time = new Date(this.#context.clock.now()).toISOString();
-    const line = {
-      time,
-      pipeline: this.#context.pipeline,
-      reason,
-      path,
-      offset,
-      length,
-      ...(sink === undefined ? {} : { sink }),
-      detail,
-      ...(isText ? { raw: text } : { raw_base64: raw.toString('base64') }),
-      truncated: raw.length < length,
-    };
-    return Buffer.from(`${JSON.stringify(line)}\n`);
   }
 
   /** The size of every quarantine file of this pipeline, open or closed. */

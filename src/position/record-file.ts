@@ -8,6 +8,14 @@ function checksumOf(record: object): string {
   return createHash('sha256').update(JSON.stringify(record)).digest('hex');
 }
 
+function isWhole(record: object, checksum: unknown): boolean {
+  try {
+    return checksum === checksumOf(record);
+  } catch {
+    return false; // `JSON.stringify` ends the stack on what nests deeper than any record, and `JSON.parse` does not.
+  }
+}
+
 export function encodeRecord(record: PipelineRecord): Buffer {
   return Buffer.from(`${JSON.stringify({ ...record, checksum: checksumOf(record) }, null, 1)}\n`);
 }
@@ -21,16 +29,17 @@ export function decodeRecord(data: Buffer, path: string): PipelineRecord | undef
     return undefined; // Damage is an expected content, told by the return value.
   }
   if (typeof parsed !== 'object' || parsed === null || !('version' in parsed)) return undefined;
-  if (typeof parsed.version === 'number' && parsed.version > 1) {
+  const { checksum, ...record } = parsed as { checksum?: unknown; version: unknown };
+  if (typeof record.version === 'number' && record.version > 1) {
+    // Only the version is damaged: as version 1 it would be whole.
+    if (isWhole({ ...record, version: 1 }, checksum)) return undefined;
     throw new HaltError(
       'POSITION_VERSION',
-      `${path} was written by a newer Headgate (version ${parsed.version}, this one reads 1): install that one again, or restore the state directory from before the update`,
+      `${path} was written by a newer Headgate (version ${record.version}, this one reads 1): install that one again, or restore the state directory from before the update`,
       { path },
     );
   }
-  if (!('checksum' in parsed)) return undefined;
-  const { checksum, ...record } = parsed;
-  if (checksum !== checksumOf(record)) return undefined;
+  if (!isWhole(record, checksum)) return undefined;
   // The checksum covers every byte that this very encoder wrote, so the shape is what version 1 wrote.
   return record as unknown as PipelineRecord;
 }

@@ -27,6 +27,7 @@ export async function sinkContext(options: ContextOptions): Promise<TestContext>
     metrics: createMetrics(),
     clock: { now: options.now ?? (() => Date.now()) },
     signal: options.signal ?? new AbortController().signal,
+    drain: new AbortController().signal,
   };
   const store = await PositionStore.open({ ...common, directory: options.directory });
   return { ...common, component: 'sinks.out', name: 'out', fields: new FieldRegistry(), store };

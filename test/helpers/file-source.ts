@@ -48,6 +48,7 @@ export class Reading {
         fs: options.fs ?? nodeFileSystem,
         clock: { now: () => Date.now() },
         signal: new AbortController().signal,
+        drain: new AbortController().signal,
       },
     );
   }

@@ -41,6 +41,7 @@ function make(processors: Configured): { made: Processor[]; fields: FieldRegistr
       fs: nodeFileSystem,
       clock: { now: () => 0 },
       signal: new AbortController().signal,
+      drain: new AbortController().signal,
     }),
   );
   return { made, fields };

@@ -41,6 +41,33 @@ const read = (directory: string) =>
     (line) => JSON.parse(Buffer.from(line, 'latin1').toString('utf8')) as Record<string, unknown>,
   );
 
+t.test(
+  'a line of NUL bytes, or a long one of any kind, comes back exactly and takes no multiple of its size',
+  async (t) => {
+    const directory = t.testdir();
+    const { quarantine } = await open(directory, 1e9);
+    const raws = [
+      Buffer.alloc(1_000_000),
+      Buffer.alloc(200_000, 'é€😀x'),
+      Buffer.alloc(100_000, '{"a":"\\\\'),
+      Buffer.concat([Buffer.alloc(100_000, 'é€😀x'), Buffer.from([0xff])]),
+    ];
+    for (const raw of raws) await quarantine.write([entry(raw)]);
+    await quarantine.settle();
+    const entries = read(directory);
+    for (const [i, raw] of raws.entries()) {
+      const { raw: text, raw_base64: base64 } = entries[i] ?? {};
+      const found = text === undefined ? Buffer.from(String(base64), 'base64') : Buffer.from(String(text));
+      t.ok(found.equals(raw), `entry ${i}`);
+    }
+    t.equal(entries[0]?.['raw'], undefined, 'NUL bytes are in base64');
+    t.type(entries[1]?.['raw'], 'string');
+    const total = raws.reduce((sum, { length }) => sum + length, 0);
+    t.ok(readFileSync(join(directory, 'p.quarantine.jsonl')).length < 2 * total);
+    await quarantine.close();
+  },
+);
+
 t.test('bytes come back exactly: text as text, anything else as base64', async (t) => {
   const directory = t.testdir();
   const { quarantine } = await open(directory, 1e9);

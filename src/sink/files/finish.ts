@@ -13,6 +13,8 @@ import { filesToPrune } from './retention.js';
 import type { RetentionOptions } from './retention.js';
 
 const PARALLEL = 2;
+/** So many segments may wait: each has its entry in the record until it is finished. */
+const MAX_WAITING = 2_000;
 
 export interface FinishOptions extends RetryOptions {
   fs: FileSystem;
@@ -23,6 +25,8 @@ export interface FinishOptions extends RetryOptions {
   /** Undefined where nothing is ever pruned. */
   catalog: Catalog | undefined;
   now: () => number;
+  /** Aborted when the pipeline is to stop soon. */
+  drain: AbortSignal;
 }
 
 export interface Closed extends ClosedSegment {
@@ -37,16 +41,31 @@ export class Finisher {
   readonly #running = new Set<Promise<void>>();
   /** Retention changes the catalog one group at a time. */
   #pruning: Promise<void> = Promise.resolve();
+  #roomWaiters: (() => void)[] = [];
   #failure: unknown;
 
   constructor(options: FinishOptions) {
     this.#options = { ...options, signal: AbortSignal.any([options.signal, this.#stop.signal]) };
+    options.drain.addEventListener('abort', () => {
+      this.#wake();
+    });
   }
 
   /** Takes a segment whose end is committed. */
   add(segment: Closed): void {
     this.#queue.push(segment);
     this.#next();
+  }
+
+  /**
+   * Resolves when not too many segments wait: input that closes files faster than they are compressed must not fill
+   * the record with them. When the pipeline drains nothing is held back, the next start goes on with what is left.
+   */
+  async room(): Promise<void> {
+    const { drain } = this.#options;
+    while (this.#queue.length > MAX_WAITING && !drain.aborted) {
+      await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
+    }
   }
 
   /** Resolves when nothing is left to do. Rejects when aborted. */
@@ -60,6 +79,7 @@ export class Finisher {
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#queue.length = 0;
+    this.#wake();
     await Promise.all(this.#running);
     await this.#pruning;
   }
@@ -69,9 +89,14 @@ export class Finisher {
     for (const group of this.#options.catalog?.groups.keys() ?? []) this.#prune(group);
   }
 
+  #wake(): void {
+    for (const wake of this.#roomWaiters.splice(0)) wake();
+  }
+
   #next(): void {
     while (this.#running.size < PARALLEL) {
       const segment = this.#queue.shift();
+      if (this.#queue.length <= MAX_WAITING) this.#wake();
       if (!segment) return;
       const run = this.#finish(segment)
         .catch((error: unknown) => {

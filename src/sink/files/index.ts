@@ -34,8 +34,6 @@ const PRUNE_TICK_MS = 60_000;
  * are closed early, which costs nothing but smaller files.
  */
 const MAX_OPEN_OUTPUTS = 10_000;
-/** Values cached with their outputs; the cache is emptied when it is full. */
-const MAX_CACHED = 2 * MAX_OPEN_OUTPUTS;
 
 /** The output that a combination of values had last, for the time slice that it was in. */
 interface Cached {
@@ -43,9 +41,11 @@ interface Cached {
   sliceStartMs: number;
 }
 
-class FilesSink implements Sink {
+/** The sink; `maxOpenOutputs` is smaller in tests only. */
+export class FilesSink implements Sink {
   readonly #context: SinkContext;
   readonly #baseDir: string;
+  readonly #maxOpenOutputs: number;
   readonly #template: PathTemplate;
   readonly #values: ((batch: EventBatch, i: number) => ByteString)[];
   readonly #time: (batch: EventBatch, i: number) => number;
@@ -62,10 +62,11 @@ class FilesSink implements Sink {
   #ticker: NodeJS.Timeout | undefined;
   #prunedAtMs = 0;
 
-  constructor(options: FilesOptions, context: SinkContext) {
+  constructor(options: FilesOptions, context: SinkContext, maxOpenOutputs = MAX_OPEN_OUTPUTS) {
     const parsed = parsePathTemplate(options.path);
     if ('faults' in parsed) throw new Error('impossible: a path that validation has passed');
     this.#context = context;
+    this.#maxOpenOutputs = maxOpenOutputs;
     this.#baseDir = options.base_dir;
     this.#template = parsed.template;
     this.#values = parsed.template.parts.flatMap((part) =>
@@ -81,9 +82,9 @@ class FilesSink implements Sink {
       keepBytes: size(rotate.keep_bytes),
       keepAgeMs: time(rotate.keep_age),
     };
-    const { fs, log, metrics, signal, store, clock, component } = context;
+    const { fs, log, metrics, signal, drain, store, clock, component } = context;
     const mode = Number.parseInt(options.mode, 8);
-    const common = { component, log, metrics, signal, fs, store, mode, now: () => clock.now() };
+    const common = { component, log, metrics, signal, drain, fs, store, mode, now: () => clock.now() };
     if (isLimited(retention)) this.#catalog = new Catalog(fs, store.stateFile(context.name, 'closed.jsonl'));
     this.#finisher = new Finisher({
       ...common,
@@ -128,6 +129,7 @@ class FilesSink implements Sink {
       this.#writer.append(this.#outputOf(batch, i), batch, i, nowMs);
     }
     await this.#writer.room();
+    await this.#finisher.room();
   }
 
   async settle(): Promise<Receipt[]> {
@@ -163,7 +165,8 @@ class FilesSink implements Sink {
     const values = this.#values.map((value) => value(batch, i));
     const { key, group } = renderPath(this.#template, this.#slice, values);
     const output = this.#outputs.get(key) ?? this.#addOutput(key, group, this.#slice.endMs);
-    if (this.#cache.size >= MAX_CACHED) this.#cache = new Map();
+    // Values cached with their outputs are bounded too.
+    if (this.#cache.size >= 2 * this.#maxOpenOutputs) this.#cache = new Map();
     this.#cache.set(cacheKey, { output, sliceStartMs: this.#slice.startMs });
     return output;
   }
@@ -180,7 +183,7 @@ class FilesSink implements Sink {
   }
 
   #addOutput(key: string, group: string, sliceEndMs: number): Output {
-    if (this.#outputs.size >= MAX_OPEN_OUTPUTS) this.#closeIdlest();
+    if (this.#outputs.size >= this.#maxOpenOutputs) this.#closeIdlest();
     const output = createOutput(outputName(key, this.#template.ext), group, sliceEndMs);
     this.#outputs.set(key, output);
     return output;
@@ -190,7 +193,7 @@ class FilesSink implements Sink {
   #closeIdlest(): void {
     const lastAppendMs = (output: Output): number => output.active?.lastAppendMs ?? 0;
     const outputs = [...this.#outputs.values()].sort((a, b) => lastAppendMs(a) - lastAppendMs(b));
-    for (const output of outputs.slice(0, MAX_OPEN_OUTPUTS / 10)) this.#closeOutput(output);
+    for (const output of outputs.slice(0, Math.ceil(this.#maxOpenOutputs / 10))) this.#closeOutput(output);
   }
 
   #closeOutput(output: Output): void {

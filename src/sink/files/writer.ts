@@ -27,6 +27,11 @@ import type { Output } from './segment.js';
 /** Accepted and not yet written bytes above which the stream is held back, and above which a cycle starts at once. */
 const MAX_PENDING_BYTES = 12 * 1024 * 1024;
 const FLUSH_BYTES = 6 * 1024 * 1024;
+/**
+ * What a segment that waits for its cycle counts besides its bytes: about the memory that it, its names and its entry in
+ * the record take, so that a batch of small events for as many files is held back like any other.
+ */
+const SEGMENT_COST_BYTES = 1024;
 /** libuv runs four file operations at a time by default. */
 const PARALLEL = 4;
 
@@ -81,11 +86,12 @@ export class SegmentWriter {
     this.#segmentFor(output, length, nowMs).append(batch, i, length);
   }
 
-  /** Appends bytes that are a whole line. */
-  appendLine(output: Output, line: Buffer): void {
-    const segment = this.#segmentFor(output, line.length, this.#options.now());
-    const at = segment.reserve(line.length);
-    line.copy(segment.pending?.chunks.at(-1) ?? line, at);
+  /** Appends a whole line, given in pieces. */
+  appendLine(output: Output, ...pieces: readonly Buffer[]): void {
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    const segment = this.#segmentFor(output, length, this.#options.now());
+    let at = segment.reserve(length);
+    for (const piece of pieces) at += piece.copy(segment.pending?.chunks.at(-1) ?? piece, at);
   }
 
   /** Resolves when there is room for more. Rejects when writing has failed for good. */
@@ -175,6 +181,8 @@ export class SegmentWriter {
     if (segment.isQueued) return;
     segment.isQueued = true;
     this.#queued.push(segment);
+    this.#pendingBytes += SEGMENT_COST_BYTES;
+    this.#untakenBytes += SEGMENT_COST_BYTES;
   }
 
   #take(): Job[] {
@@ -298,6 +306,7 @@ export class SegmentWriter {
       this.#pendingBytes -= buffer.length;
       chunkPool.give(buffer);
     }
+    this.#pendingBytes -= SEGMENT_COST_BYTES;
     if (isClosing) segment.isFinal = true;
   }
 

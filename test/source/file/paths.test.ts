@@ -269,6 +269,7 @@ t.test('its examples make a source, and its options are checked', async (t) => {
     fs: nodeFileSystem,
     clock: { now: () => Date.now() },
     signal: new AbortController().signal,
+    drain: new AbortController().signal,
   };
   t.equal(fileSource.name, 'file');
   t.equal(fileSource.kind, 'source');
