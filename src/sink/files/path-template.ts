@@ -191,5 +191,12 @@ export function renderPath(
     key += text;
     group += text;
   }
-  return { key, group };
+  return template.parts.at(-1)?.kind === 'value'
+    ? { key: withoutSuffix(key), group: withoutSuffix(group) }
+    : { key, group };
+}
+
+// A value at the end of a name must not make it look like another output that was compressed.
+function withoutSuffix(path: string): string {
+  return path.endsWith('.gz') ? `${path.slice(0, -3)}%2Egz` : path;
 }

@@ -5,8 +5,11 @@ import { posix } from 'node:path';
 
 /** A file name may be this long on every file system in use. */
 export const LONGEST_NAME = 255;
-/** Room that a rendered name leaves for `~`, up to nine digits, `.gz` and the suffix of a temporary file. */
-export const SUFFIX_ROOM = 1 + 9 + 3 + 4;
+/**
+ * Room that a rendered name leaves for `~`, up to nine digits, `.gz` and the suffix of a temporary file, and for the dot of
+ * a value that ends in `.gz`, which is encoded.
+ */
+export const SUFFIX_ROOM = 1 + 9 + 3 + 3 + 2;
 
 /** Added to a segment's name while its compressed form is being written. */
 export const TEMPORARY_SUFFIX = '~gz';
