@@ -5,6 +5,7 @@ import { bytesOf, millisecondsOf } from '../../config/units.js';
 import { compileTime } from '../../event/audit.js';
 import type { EventBatch, SubBatch } from '../../event/batch.js';
 import type { ByteString } from '../../event/byte-string.js';
+import { MAX_REMEMBERED_LENGTH } from '../../event/field-text.js';
 import { compileAlternatives } from '../../event/template.js';
 import { defineSink } from '../../pipeline/component.js';
 import type { Recovery, Sink, SinkContext } from '../../pipeline/component.js';
@@ -160,14 +161,16 @@ export class FilesSink implements Sink {
     if (timeMs < this.#slice.startMs || timeMs >= this.#slice.endMs)
       this.#slice = sliceOf(this.#template.unit, timeMs);
     const cacheKey = this.#cacheKey(batch, i);
-    const cached = this.#cache.get(cacheKey);
+    const isCached = cacheKey.length <= MAX_REMEMBERED_LENGTH;
+    const cached = isCached ? this.#cache.get(cacheKey) : undefined;
     if (cached?.sliceStartMs === this.#slice.startMs && !cached.output.isGone) return cached.output;
     const values = this.#values.map((value) => value(batch, i));
     const { key, group } = renderPath(this.#template, this.#slice, values);
     const output = this.#outputs.get(key) ?? this.#addOutput(key, group, this.#slice.endMs);
-    // Values cached with their outputs are bounded too.
-    if (this.#cache.size >= 2 * this.#maxOpenOutputs) this.#cache = new Map();
-    this.#cache.set(cacheKey, { output, sliceStartMs: this.#slice.startMs });
+    if (isCached) {
+      if (this.#cache.size >= 2 * this.#maxOpenOutputs) this.#cache = new Map();
+      this.#cache.set(cacheKey, { output, sliceStartMs: this.#slice.startMs });
+    }
     return output;
   }
 

@@ -2,6 +2,8 @@
 import t from 'tap';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { FileSystem } from '../../../src/file-system.js';
 import { Finisher } from '../../../src/sink/files/finish.js';
 import { FilesSink } from '../../../src/sink/files/index.js';
@@ -15,7 +17,7 @@ import { until } from '../../helpers/until.js';
 
 const MAX_OPEN_OUTPUTS = 50;
 const MAX_OPEN_FILES = 8;
-const USERS = 1_000;
+const USERS = 500;
 /** Each user comes back long after its file was closed. */
 const ROUNDS = 3;
 const PER_BATCH = 100;
@@ -173,4 +175,27 @@ t.test('when the pipeline drains, nobody waits for files that are not finished',
   const stopped = finisher.stop();
   release();
   await stopped;
+});
+
+t.test('users with names of a megabyte leave nothing of that size behind', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const directory = t.testdir();
+  const context = await sinkContext({ directory });
+  const sink = new FilesSink(optionsOf(directory, '{{ tag }}/{{ tag }}.log'), context);
+  await sink.open({ segments: [], isReread: true, isClean: true });
+  let usedBytes = 0;
+  for (let i = 0; i < 150; i++) {
+    await sink.write(batchOf([{ tag: `${i}${'x'.repeat(1024 * 1024)}`, line: 'x' }]));
+    await commit(sink, context);
+    if (i === 20) {
+      collect();
+      usedBytes = process.memoryUsage().heapUsed;
+    }
+  }
+  collect();
+  const grownBytes = process.memoryUsage().heapUsed - usedBytes;
+  await sink.close(true);
+  t.ok(grownBytes < 20 * 1024 * 1024, `130 users left ${grownBytes} bytes`);
+  t.equal(readOutputs(join(directory, 'out')).size, 150);
 });
