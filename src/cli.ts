@@ -20,11 +20,15 @@ usage:
       --deadline DURATION         with --once: give up when nothing moved for so long (default 10m)
       --state-dir DIR             where positions and the quarantine are kept
   headgate check [PATH...]        tell every fault of the configuration
+      --explain                   tell what each pipeline looks at and where its routes lead
+      --input FILE                tell what would become of each event of a file (- for standard input)
+  headgate test [PATH...]         run the tests in pipeline files
   headgate positions              how far each pipeline has read
   headgate positions reset PIPELINE --to beginning|end
   headgate positions rename OLD NEW
       --state-dir DIR
   headgate schema                 the JSON Schema of a pipeline file, for editors
+      --reference                 the manual of all its options, as Markdown
   headgate --help | --version
 
 exit codes: 0 done, 1 failed while running, 2 usage or configuration
@@ -68,9 +72,22 @@ async function run(args: string[]): Promise<number> {
 }
 
 async function check(args: string[]): Promise<number> {
-  const { positionals } = parse(args, {});
+  const { values, positionals } = parse(args, { explain: { type: 'boolean' }, input: { type: 'string' } });
+  if (values['explain'] === true && values['input'] !== undefined)
+    throw new UsageError('USAGE', 'write either --explain or --input FILE');
   const { checkCommand } = await import('./command/check.js');
-  return checkCommand(positionals.length > 0 ? positionals : [DEFAULT_PATH], process);
+  const { stdout, stderr, env } = process;
+  return checkCommand(
+    positionals.length > 0 ? positionals : [DEFAULT_PATH],
+    { stdout, stderr, env, isForPeople: stdout.isTTY },
+    { explain: values['explain'] === true, input: text(values['input']) },
+  );
+}
+
+async function test(args: string[]): Promise<number> {
+  const { positionals } = parse(args, {});
+  const { testCommand } = await import('./command/test.js');
+  return testCommand(positionals.length > 0 ? positionals : [DEFAULT_PATH], process);
 }
 
 async function positions(args: string[]): Promise<number> {
@@ -98,9 +115,10 @@ async function positions(args: string[]): Promise<number> {
 }
 
 async function schema(args: string[]): Promise<number> {
-  parse(args, {});
-  const { schemaCommand } = await import('./command/schema.js');
-  schemaCommand(process);
+  const { values } = parse(args, { reference: { type: 'boolean' } });
+  const { referenceCommand, schemaCommand } = await import('./command/schema.js');
+  if (values['reference'] === true) referenceCommand(process);
+  else schemaCommand(process);
   return 0;
 }
 
@@ -112,6 +130,7 @@ function version(): string {
 const commands: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
   run,
   check,
+  test,
   positions,
   schema,
 };

@@ -36,6 +36,9 @@ for (const document of documents) {
     t.end();
   });
 
+  // Its examples are components, which `components.test.ts` holds against their declarations.
+  if (document === 'docs/reference.md') continue;
+
   t.test(`every pipeline in ${document} is valid`, async (t) => {
     for (const [i, yaml] of matches(text, /^```yaml\n(.*?)^```$/gms).entries()) {
       const file = join(t.testdir(), `example-${i}.yaml`);

@@ -9,12 +9,22 @@ export interface CheckIo {
   stdout: NodeJS.WritableStream;
   stderr: NodeJS.WritableStream;
   env: Environment;
+  /** Standard output is a terminal. */
+  isForPeople?: boolean;
+}
+
+export interface CheckOptions {
+  /** Tell what each pipeline looks at and where its routes lead. */
+  explain?: boolean;
+  /** A file of events: tell what would become of each. */
+  input?: string | undefined;
 }
 
 /** Resolves to the exit code: 0, or 2 where there is any fault. */
 export async function checkCommand(
   paths: readonly string[],
   io: CheckIo,
+  { explain = false, input }: CheckOptions = {},
   definitions: readonly ComponentDefinition[] = components,
 ): Promise<number> {
   const { pipelines, diagnostics } = await loadPipelines(paths, io.env, definitions);
@@ -24,7 +34,15 @@ export async function checkCommand(
     io.stderr.write(`${counted(diagnostics.length, 'fault')} in ${counted(files, 'file')}\n`);
     return 2;
   }
-  for (const { name, file } of pipelines) io.stdout.write(`ok  ${name}  (${file})\n`);
+  if (input !== undefined) {
+    const { checkInput } = await import('./check-input.js');
+    await checkInput(pipelines, input, io.stdout, io.isForPeople ?? false);
+    return 0;
+  }
+  const { explain: explanation } = explain ? await import('./explain.js') : { explain: () => '' };
+  for (const pipeline of pipelines) {
+    io.stdout.write(`ok  ${pipeline.name}  (${pipeline.file})\n${explanation(pipeline)}`);
+  }
   return 0;
 }
 

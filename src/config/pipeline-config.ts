@@ -1,7 +1,7 @@
 // What a pipeline file says once it is validated: options with their defaults, sizes and durations still as
 // written. The keys of the file are declared here like a component's options, so that messages, defaults and the
 // editor schema come from one place.
-import { Type, bytes, duration, listOf, oneOf, optional, when } from './schema.js';
+import { Type, bytes, count, duration, flag, listOf, oneOf, optional, when } from './schema.js';
 
 /** A source, processor or sink: its type, and its options as the component's schema has them. */
 export interface ComponentConfig {
@@ -14,6 +14,25 @@ export interface RouteConfig {
   when?: unknown;
   /** Names of sinks, none twice; each gets a copy. */
   to: string[];
+}
+
+/** What must become of each event of a test. */
+export interface ExpectedOutcome {
+  events?: number;
+  tag?: string;
+  to?: string | string[];
+  path?: string;
+  dropped?: boolean;
+  quarantined?: boolean | string;
+  event?: unknown;
+}
+
+/** A test in a pipeline file, run by `headgate test`. */
+export interface PipelineTest {
+  name?: string;
+  /** Lines as text, or events; one or several. */
+  input: unknown;
+  expect: ExpectedOutcome;
 }
 
 export interface PipelineConfig {
@@ -30,7 +49,57 @@ export interface PipelineConfig {
   sinks: ReadonlyMap<string, ComponentConfig>;
   commit_interval: string;
   quarantine: { max_bytes: string };
+  tests: readonly PipelineTest[];
 }
+
+const testSchema = Type.Object(
+  {
+    name: optional(
+      Type.String({ description: 'What the test shows.', examples: ['secrets go to the vault'] }),
+    ),
+    input: Type.Unknown({
+      description: 'An event, or a line of the log as text (`|` keeps several lines), or a list of them.',
+      examples: [{ verb: 'get', objectRef: { resource: 'secrets' } }],
+    }),
+    expect: Type.Object(
+      {
+        events: optional(
+          count({
+            description: 'How many events, and lines that hold none, the input has. Default: 1.',
+            minimum: 0,
+          }),
+        ),
+        tag: optional(
+          Type.String({ description: 'The tag after all processors.', examples: ['audit.none'] }),
+        ),
+        to: optional(
+          Type.Union([Type.String(), Type.Array(Type.String())], {
+            title: 'the name of a sink or a list of names',
+            description: 'The sinks that get the event, in the order of the route.',
+          }),
+        ),
+        path: optional(
+          Type.String({ description: 'Where the sink puts it: the file, before any rotation.' }),
+        ),
+        dropped: optional(
+          flag({ description: 'Whether the configuration drops it. Without a word it must not be dropped.' }),
+        ),
+        quarantined: optional(
+          Type.Union([Type.Boolean(), Type.String()], {
+            title: 'true, false or a reason such as `malformed`',
+            description:
+              'Whether it goes to the quarantine, or with which reason. Without a word it must not.',
+          }),
+        ),
+        event: optional(
+          Type.Unknown({ description: 'The event as it leaves, with all that processors changed.' }),
+        ),
+      },
+      { description: 'What must become of each event of the input.', additionalProperties: false },
+    ),
+  },
+  { description: 'One test.', additionalProperties: false },
+);
 
 const routeSchema = Type.Object(
   {
@@ -59,10 +128,11 @@ export const pipelineSchema = Type.Object({
     }),
   ),
   source: Type.Unknown({
-    description: 'Where events come from.',
+    title: 'a mapping with a `type`',
+    description: 'Where events come from: one of the sources.',
     examples: [{ type: 'file', paths: ['/var/log/kube-audit/audit.log'] }],
   }),
-  processors: listOf(Type.Unknown(), {
+  processors: listOf(Type.Unknown({ title: 'mappings with a `type`' }), {
     description: 'What is done to each event, in this order.',
     default: [],
   }),
@@ -98,4 +168,9 @@ export const pipelineSchema = Type.Object({
     },
     { description: 'Where lines go that no sink gets.', default: {} },
   ),
+  tests: listOf(testSchema, {
+    description:
+      'What must become of some events: `headgate test` holds the pipeline against it. Without effect on a run.',
+    default: [],
+  }),
 });

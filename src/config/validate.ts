@@ -9,7 +9,7 @@ import { closest } from './closest.js';
 import type { ConfigDocument, ValuePath } from './document.js';
 import { checkName } from './formats.js';
 import { pipelineSchema } from './pipeline-config.js';
-import type { ComponentConfig, PipelineConfig, RouteConfig } from './pipeline-config.js';
+import type { ComponentConfig, PipelineConfig, PipelineTest, RouteConfig } from './pipeline-config.js';
 
 /** What is known of a pipeline, faulty or not. */
 export interface Validated {
@@ -63,6 +63,7 @@ export function validatePipeline(
     sinks: sinks as Map<string, ComponentConfig>,
     commit_interval: filled['commit_interval'] as string,
     quarantine: filled['quarantine'] as { max_bytes: string },
+    tests: filled['tests'] as PipelineTest[],
   };
   return { document, name, sinks, config };
 }

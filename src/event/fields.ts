@@ -9,6 +9,9 @@ import type { FieldPath } from './field-path.js';
 export class FieldRegistry {
   readonly #paths: FieldPath[] = [];
   readonly #slots = new Map<string, number>();
+  readonly #users: Set<string>[] = [];
+  /** Who asks from now on: a component's place in the configuration. For people only. */
+  user = '';
 
   /** The slot of a field; the same path always gets the same slot. */
   slot(path: FieldPath): number {
@@ -18,12 +21,19 @@ export class FieldRegistry {
       slot = this.#paths.length;
       this.#paths.push(path);
       this.#slots.set(key, slot);
+      this.#users.push(new Set());
     }
+    this.#users[slot]?.add(this.user);
     return slot;
   }
 
   /** The wanted paths, in order of their slots. */
   get paths(): readonly FieldPath[] {
     return this.#paths;
+  }
+
+  /** Who asked for a field, by its slot. */
+  usersOf(slot: number): readonly string[] {
+    return [...(this.#users[slot] ?? [])];
   }
 }

@@ -32,15 +32,16 @@ export interface Parts {
   sinks: Sink[];
   sinkNames: string[];
   quarantine: Quarantine;
+  /** What the decoder looks for, and for whom. */
+  fields: FieldRegistry;
 }
 
 export function buildPipeline(config: PipelineConfig, context: BuildContext): Parts {
   const fields = new FieldRegistry();
-  const at = (component: string): ComponentContext => ({
-    ...context,
-    fields,
-    component,
-  });
+  const at = (component: string): ComponentContext => {
+    fields.user = component;
+    return { ...context, fields, component };
+  };
   const source = definitionOf('source', config.source).create(config.source.options, at('source'));
   const processors = config.processors.map((processor, i) =>
     definitionOf('processor', processor).create(processor.options, at(`processors[${i}]`)),
@@ -49,10 +50,13 @@ export function buildPipeline(config: PipelineConfig, context: BuildContext): Pa
   const sinks = [...config.sinks].map(([name, sink]) =>
     definitionOf('sink', sink).create(sink.options, { ...at(`sinks.${name}`), name, store: context.store }),
   );
-  const routes = config.routes.map(({ when, to }) => ({
-    when: when === undefined ? undefined : compileWhen(conditionOf(when), fields),
-    to: to.map((name) => sinkNames.indexOf(name)),
-  }));
+  const routes = config.routes.map(({ when, to }, i) => {
+    fields.user = `routes[${i}]`;
+    return {
+      when: when === undefined ? undefined : compileWhen(conditionOf(when), fields),
+      to: to.map((name) => sinkNames.indexOf(name)),
+    };
+  });
   const quarantine = new Quarantine(
     { ...at('quarantine'), name: QUARANTINE, store: context.store },
     context.stateDirectory,
@@ -67,6 +71,7 @@ export function buildPipeline(config: PipelineConfig, context: BuildContext): Pa
     sinks,
     sinkNames,
     quarantine,
+    fields,
   };
 }
 

@@ -69,6 +69,8 @@ export interface Recovery {
 }
 
 export interface Sink {
+  /** Where it would put event i (the path of a file), for people; nothing is opened and nothing is remembered. */
+  destination(batch: EventBatch, i: number): string;
   /** Before the first write: recovers from the last run. */
   open(recovery: Recovery): Promise<void>;
   /**

@@ -57,6 +57,11 @@ export class Router {
     return { perSink, routed, rejected, dropped: batch.size - routed - rejected };
   }
 
+  /** The number of the route that takes event i; -1 where none does. */
+  routeOf(batch: EventBatch, i: number): number {
+    return this.#routes.findIndex((route) => !route.when || route.when(batch, i));
+  }
+
   #sinksOf(batch: EventBatch, i: number): readonly number[] | undefined {
     for (const route of this.#routes) {
       if (!route.when || route.when(batch, i)) return route.to;

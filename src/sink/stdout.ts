@@ -15,6 +15,10 @@ class StdoutSink implements Sink {
     this.#output = output;
   }
 
+  destination(): string {
+    return 'standard output';
+  }
+
   async open(): Promise<void> {}
 
   async write({ batch, indexes }: SubBatch): Promise<void> {

@@ -6,7 +6,7 @@ import { definitions } from '../helpers/definitions.js';
 async function check(paths: string[], env: Record<string, string> = {}) {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
-  const code = await checkCommand(paths, { stdout, stderr, env }, definitions);
+  const code = await checkCommand(paths, { stdout, stderr, env }, {}, definitions);
   const read = (stream: PassThrough) => String((stream.read() as Buffer | null) ?? '');
   return { code, stdout: read(stdout), stderr: read(stderr) };
 }

@@ -52,6 +52,7 @@ quarantine: { max_bytes: 10MiB }
     routes: [{ when: { tag: 'audit.kube-system' }, to: ['files', 'out'] }, { to: ['out'] }],
     commit_interval: '1s',
     quarantine: { max_bytes: '10MiB' },
+    tests: [],
   });
   t.same(
     [...sinks],

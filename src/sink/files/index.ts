@@ -104,6 +104,12 @@ export class FilesSink implements Sink {
     });
   }
 
+  destination(batch: EventBatch, i: number): string {
+    const slice = sliceOf(this.#template.unit, this.#time(batch, i));
+    const values = this.#values.map((value) => value(batch, i));
+    return `${this.#baseDir}/${renderPath(this.#template, slice, values).key}`;
+  }
+
   async open(recovery: Recovery): Promise<void> {
     const catalog = this.#catalog;
     if (catalog) await retry(this.#context, 'read the catalog of closed files', () => catalog.open());

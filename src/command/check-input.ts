@@ -1,0 +1,93 @@
+// `headgate check --input FILE`: what a pipeline would do with each event of a file. Nothing is written.
+import type { PipelineConfig } from '../config/pipeline-config.js';
+import { UsageError } from '../errors.js';
+import { PipelineTrace } from '../pipeline/trace.js';
+import type { Traced } from '../pipeline/trace.js';
+import { readChunks } from './read-chunks.js';
+
+const NEWLINE = 0x0a;
+
+/** Prints what becomes of each event: text for people, else one JSON object a line. */
+export async function checkInput(
+  configs: readonly PipelineConfig[],
+  file: string,
+  output: NodeJS.WritableStream,
+  isForPeople: boolean,
+): Promise<void> {
+  if (file === '-' && configs.length > 1)
+    throw new UsageError('USAGE', 'standard input can be read once only: name one pipeline');
+  for (const config of configs) {
+    const trace = new PipelineTrace(config);
+    await trace.open();
+    if (isForPeople) output.write(`${config.name}\n`);
+    const counts = { routed: 0, dropped: 0, quarantined: 0 };
+    let line = 1;
+    for await (const chunk of readChunks(file)) {
+      // Before the trace: it gives the memory away.
+      const starts = lineStarts(chunk.data);
+      for (const traced of trace.trace(chunk)) {
+        const number = numberOf(starts, traced.offset - chunk.offset);
+        counts[traced.outcome]++;
+        output.write(
+          isForPeople
+            ? textOf(traced, line + number)
+            : `${JSON.stringify({ pipeline: config.name, line: line + number, ...plain(traced) })}\n`,
+        );
+      }
+      line += starts.length;
+    }
+    if (isForPeople)
+      output.write(
+        `  ${counts.routed} delivered, ${counts.dropped} dropped, ${counts.quarantined} quarantined\n`,
+      );
+  }
+}
+
+/** Offsets of the lines of a chunk. */
+function lineStarts(data: Buffer): number[] {
+  const starts = [];
+  for (let at = 0; at < data.length;) {
+    starts.push(at);
+    const newline = data.indexOf(NEWLINE, at);
+    at = newline < 0 ? data.length : newline + 1;
+  }
+  return starts;
+}
+
+/** The index of the line that holds `offset`. */
+function numberOf(starts: readonly number[], offset: number): number {
+  let [low, high] = [0, starts.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((starts[middle] ?? 0) <= offset) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function plain(traced: Traced): object {
+  if (traced.outcome === 'quarantined') return traced;
+  const { event, ...rest } = traced;
+  return rest.outcome === 'routed'
+    ? { ...rest, route: rest.route + 1, bytes: event.length }
+    : { ...rest, bytes: event.length };
+}
+
+function textOf(traced: Traced, line: number): string {
+  const head = `  line ${line}  `;
+  switch (traced.outcome) {
+    case 'quarantined':
+      return `${head}quarantined: ${traced.reason}: ${traced.detail}\n`;
+    case 'dropped':
+      return `${head}${printable(traced.tag)}  dropped by ${traced.by}\n`;
+    case 'routed': {
+      const to = traced.to.map(({ sink, at }) => `${sink}: ${printable(at)}`).join(', ');
+      return `${head}${printable(traced.tag)}  route ${traced.route + 1}  ${to}\n`;
+    }
+  }
+}
+
+/** Values come from events: none of them may move the cursor of a terminal. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}|\p{Cf}/gu, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
