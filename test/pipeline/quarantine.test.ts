@@ -56,8 +56,8 @@ t.test(
     await quarantine.settle();
     const entries = read(directory);
     for (const [i, raw] of raws.entries()) {
-      const { raw: text, raw_base64: base64 } = entries[i] ?? {};
-      const found = text === undefined ? Buffer.from(String(base64), 'base64') : Buffer.from(String(text));
+      const { raw: text, raw_base64: base64 } = entries[i] as { raw?: string; raw_base64?: string };
+      const found = text === undefined ? Buffer.from(base64 ?? '', 'base64') : Buffer.from(text);
       t.ok(found.equals(raw), `entry ${i}`);
     }
     t.equal(entries[0]?.['raw'], undefined, 'NUL bytes are in base64');
