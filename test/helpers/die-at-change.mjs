@@ -2,19 +2,20 @@
 // does. A write is done by half. `HEADGATE_TEST_DIE_AT` is k; with `HEADGATE_TEST_CHANGES` the number of changes
 // is written to that file when the process ends by itself.
 import fs from 'node:fs';
+import { CHANGES, isChange } from './disk-changes.mjs';
 
 const dieAt = Number(process.env['HEADGATE_TEST_DIE_AT'] ?? Infinity);
 let changes = 0;
 const kill = process.kill.bind(process);
 
-/** @param {string} name @param {(args: unknown[]) => boolean} [isChange] */
-function wrap(name, isChange = () => true) {
+/** @param {string} name */
+function wrap(name) {
   /** @type {Record<string, (...args: any[]) => unknown>} */
   const functions = /** @type {any} */ (fs);
   const original = functions[name];
   if (!original) throw new Error(`no fs.${name}`);
   functions[name] = (...args) => {
-    if (!isChange(args) || ++changes < dieAt) return original(...args);
+    if (!isChange(name, args) || ++changes < dieAt) return original(...args);
     // The same change, by half where it can be, synchronously; then the process is gone.
     if (name === 'write') args[3] = Math.floor(args[3] / 2);
     try {
@@ -27,19 +28,7 @@ function wrap(name, isChange = () => true) {
   };
 }
 
-for (const name of [
-  'write',
-  'fdatasync',
-  'fsync',
-  'ftruncate',
-  'fchmod',
-  'mkdir',
-  'rename',
-  'link',
-  'unlink',
-])
-  wrap(name);
-wrap('open', (args) => typeof args[1] === 'number' && (args[1] & fs.constants.O_CREAT) !== 0);
+for (const name of [...CHANGES, 'open']) wrap(name);
 
 const report = process.env['HEADGATE_TEST_CHANGES'];
 if (report !== undefined)

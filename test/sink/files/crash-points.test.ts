@@ -11,21 +11,9 @@ import type { FileSystem } from '../../../src/file-system.js';
 import type { SourcePosition } from '../../../src/position/position.js';
 import { batchOf } from '../../helpers/batch.js';
 import { sinkContext } from '../../helpers/context.js';
+import { isChange } from '../../helpers/disk-changes.mjs';
 import { wrapFileSystem } from '../../helpers/file-system.js';
 import { inWriteOrder, linesOf, readOutputs } from '../../helpers/outputs.js';
-
-const CHANGES: ReadonlySet<string> = new Set([
-  'write',
-  'fdatasync',
-  'fsync',
-  'ftruncate',
-  'fchmod',
-  'mkdir',
-  'rename',
-  'link',
-  'unlink',
-]);
-const CREATE = 0o100;
 
 /** A process that dies at its k-th change; `changes` counts them. */
 function mortal(dieAt: number): { fs: FileSystem; signal: AbortSignal; changes: () => number } {
@@ -33,8 +21,7 @@ function mortal(dieAt: number): { fs: FileSystem; signal: AbortSignal; changes: 
   let changes = 0;
   const fs = wrapFileSystem(async (name, args, run) => {
     death.signal.throwIfAborted();
-    const isChange = CHANGES.has(name) || (name === 'open' && (Number(args[1]) & CREATE) !== 0);
-    if (!isChange || ++changes < dieAt) return run(args);
+    if (!isChange(name, args) || ++changes < dieAt) return run(args);
     if (name === 'write') args[3] = Math.floor(Number(args[3]) / 2);
     await run(args).catch(() => undefined); // Nobody is there any more to see a result.
     death.abort(new Error('the process died'));
@@ -65,7 +52,11 @@ function positionOf(next: number): SourcePosition {
 /** One process: recovers, delivers from its position to the end, finishes. */
 async function live(directory: string, mode: Mode, dieAt: number): Promise<number> {
   const { fs, signal, changes } = mortal(dieAt);
-  const context = await sinkContext({ directory: join(directory, 'state'), fs, signal, now: () => 0 });
+  const opening = sinkContext({ directory: join(directory, 'state'), fs, signal, now: () => 0 });
+  const context = await opening.catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
+  if (!context) return changes();
   const { store } = context;
   const sink = filesSink.create(
     Value.Default(filesSink.options, { base_dir: join(directory, 'out'), ...mode.options }) as Record<
