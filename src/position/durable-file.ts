@@ -28,6 +28,45 @@ export async function syncDirectory(fs: FileSystem, directory: string): Promise<
   await withFile(fs, directory, constants.O_RDONLY | constants.O_DIRECTORY, (fd) => fs.fsync(fd));
 }
 
+/** The same where the directory may be gone, with what was in it. */
+export async function syncIfThere(fs: FileSystem, directory: string): Promise<void> {
+  try {
+    await syncDirectory(fs, directory);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT' && systemCode(error) !== 'ENOTDIR') throw error;
+  }
+}
+
+/** What a directory above ours can answer: it is somebody else's, and making it durable is up to them. */
+const NOT_OURS: ReadonlySet<string | undefined> = new Set([
+  'EACCES',
+  'EINVAL',
+  'ELOOP',
+  'ENOENT',
+  'ENOTDIR',
+  'EPERM',
+  'EROFS',
+]);
+
+/**
+ * Makes durable what a killed process may have left to be written in a directory and in those above it, which it may
+ * have made. Those in `done` are left out, and are more afterwards.
+ */
+export async function syncUpwards(
+  fs: FileSystem,
+  directory: string,
+  done: Set<string> = new Set(),
+): Promise<void> {
+  for (let path = directory; !done.has(path); path = dirname(path)) {
+    try {
+      await syncDirectory(fs, path);
+    } catch (error) {
+      if (!NOT_OURS.has(systemCode(error))) throw error;
+    }
+    done.add(path);
+  }
+}
+
 /** Writes all of `data` at `position`. */
 export async function writeAll(fs: FileSystem, fd: number, data: Buffer, position: number): Promise<void> {
   for (let done = 0; done < data.length;) {

@@ -12,7 +12,7 @@ import type { PipelineMetrics } from '../metrics.js';
 import type { Clock, SegmentStore } from '../pipeline/component.js';
 import { retry } from '../pipeline/backoff.js';
 import type { RetryOptions } from '../pipeline/backoff.js';
-import { readSmallFile, replaceFile } from './durable-file.js';
+import { readSmallFile, replaceFile, syncUpwards } from './durable-file.js';
 import type { PipelineRecord, Receipt, SegmentRecord, SourcePosition } from './position.js';
 import { decodeRecord, encodeRecord } from './record-file.js';
 
@@ -103,6 +103,8 @@ export class PositionStore implements SegmentStore {
 
   static async open(options: StoreOptions): Promise<PositionStore> {
     const path = positionPath(options.directory, options.pipeline);
+    // What is read must not be taken back by a power cut after it was acted upon, nor the directory be lost.
+    await syncUpwards(options.fs, options.directory);
     const found = await readRecord(options.fs, path);
     if (found?.isPrevious) {
       options.log.warn(

@@ -9,15 +9,16 @@ export function systemError(code: string, path = ''): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: made by a test, '${path}'`), { code });
 }
 
-/** The real file system with every operation wrapped: `around` calls `run`, with these or other arguments, or does not. */
+/** A file system with every operation wrapped: `around` calls `run`, with these or other arguments, or does not. */
 export function wrapFileSystem(
   around: (
     name: keyof FileSystem,
     args: unknown[],
     run: (args: unknown[]) => Promise<unknown>,
   ) => Promise<unknown>,
+  inner: FileSystem = nodeFileSystem,
 ): FileSystem {
-  return new Proxy(nodeFileSystem, {
+  return new Proxy(inner, {
     get(target, name: keyof FileSystem) {
       const operation = target[name] as (...args: unknown[]) => Promise<unknown>;
       return (...args: unknown[]) => around(name, args, (changed) => operation(...changed));

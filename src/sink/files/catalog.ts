@@ -2,11 +2,13 @@
 // durable before the position record lets go of the file. Files that are not in it are never pruned. It is
 // rewritten at start, without what no longer exists, so it stays as small as what is kept.
 import { constants } from 'node:fs';
+import { posix } from 'node:path';
 import { systemCode } from '../../errors.js';
 import type { FileSystem } from '../../file-system.js';
 import {
   readSmallFile,
   replaceFile,
+  syncIfThere,
   unlinkIfThere,
   withFile,
   writeAll,
@@ -41,11 +43,15 @@ export class Catalog {
     }
     this.#groups.clear();
     let kept = '';
+    const directories = new Set<string>();
     for (const file of files.values()) {
-      if (!(await this.#isThere(file))) continue;
-      this.#insert(file);
-      kept += `${JSON.stringify(file)}\n`;
+      if (await this.#isThere(file)) {
+        this.#insert(file);
+        kept += `${JSON.stringify(file)}\n`;
+      } else directories.add(posix.dirname(file.path));
     }
+    // A process that was killed may have removed them without making that durable.
+    for (const directory of directories) await syncIfThere(this.#fs, directory);
     const data = Buffer.from(kept);
     await replaceFile(this.#fs, this.#path, data);
     await unlinkIfThere(this.#fs, `${this.#path}.1`);
@@ -62,6 +68,8 @@ export class Catalog {
   /** Removes a file from disk, if it is still the one that was closed, and from the catalog. */
   async prune(file: ClosedFile): Promise<void> {
     if (await this.#isThere(file)) await this.#fs.unlink(file.path);
+    // Else a power cut could bring it back, and nobody would know that it is to be pruned.
+    await syncIfThere(this.#fs, posix.dirname(file.path));
     await this.#append(`${JSON.stringify({ path: file.path, gone: true })}\n`);
     const rest = (this.#groups.get(file.group) ?? []).filter(({ path }) => path !== file.path);
     if (rest.length > 0) this.#groups.set(file.group, rest);

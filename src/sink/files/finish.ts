@@ -39,8 +39,8 @@ export class Finisher {
   readonly #stop = new AbortController();
   readonly #queue: Closed[] = [];
   readonly #running = new Set<Promise<void>>();
-  /** Retention changes the catalog one group at a time. */
-  #pruning: Promise<void> = Promise.resolve();
+  /** What is done to the catalog, one after the other. */
+  #turn: Promise<void> = Promise.resolve();
   #roomWaiters: (() => void)[] = [];
   #failure: unknown;
 
@@ -71,7 +71,7 @@ export class Finisher {
   /** Resolves when nothing is left to do. Rejects when aborted. */
   async drain(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
-    await this.#pruning;
+    await this.#turn;
     if (this.#failure !== undefined) throw this.#failure as Error;
   }
 
@@ -81,12 +81,13 @@ export class Finisher {
     this.#queue.length = 0;
     this.#wake();
     await Promise.all(this.#running);
-    await this.#pruning;
+    await this.#turn;
   }
 
   /** Prunes what has become too old or too much, in every group. */
   pruneAll(): void {
-    for (const group of this.#options.catalog?.groups.keys() ?? []) this.#prune(group);
+    for (const group of this.#options.catalog?.groups.keys() ?? [])
+      void this.#inTurn(() => this.#prune(group));
   }
 
   #wake(): void {
@@ -112,14 +113,29 @@ export class Finisher {
 
   async #finish(segment: Closed): Promise<void> {
     const { store, catalog, now, metrics } = this.#options;
-    const file = await this.#settleFile(segment);
-    if (file && catalog) {
-      const entry = { ...file, group: segment.group, closedAtMs: now() };
-      await retry(this.#options, 'write the catalog of closed files', () => catalog.add(entry));
-    }
-    store.forget([segment.id]);
-    metrics.segmentsClosed++;
-    if (catalog) this.#prune(segment.group);
+    const settling = this.#settleFile(segment);
+    const end = async (): Promise<void> => {
+      const file = await settling;
+      if (file && catalog) {
+        const entry = { ...file, group: segment.group, closedAtMs: now() };
+        await retry(this.#options, 'write the catalog of closed files', () => catalog.add(entry));
+      }
+      store.forget([segment.id]);
+      metrics.segmentsClosed++;
+      if (catalog) await this.#prune(segment.group);
+    };
+    await Promise.all([settling, catalog ? this.#inTurn(end) : end()]);
+  }
+
+  /**
+   * Runs in the order of the calls: retention goes by the order in which files were closed, not by how long it took to
+   * compress them, and each line of the catalog begins where the one before ended.
+   */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    this.#turn = this.#turn.then(work).catch((error: unknown) => {
+      this.#failure = error; // Aborted: the next start does what is left.
+    });
+    return this.#turn;
   }
 
   async #settleFile(segment: Closed): Promise<FinishedFile | undefined> {
@@ -136,16 +152,10 @@ export class Finisher {
     });
   }
 
-  #prune(group: string): void {
+  async #prune(group: string): Promise<void> {
     const { catalog, retention, now } = this.#options;
-    this.#pruning = this.#pruning
-      .then(async () => {
-        for (const file of filesToPrune(catalog?.groups.get(group) ?? [], retention, now())) {
-          await retry(this.#options, `prune ${file.path}`, async () => catalog?.prune(file));
-        }
-      })
-      .catch((error: unknown) => {
-        this.#failure = error; // Aborted.
-      });
+    for (const file of filesToPrune(catalog?.groups.get(group) ?? [], retention, now())) {
+      await retry(this.#options, `prune ${file.path}`, async () => catalog?.prune(file));
+    }
   }
 }

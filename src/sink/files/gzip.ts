@@ -12,6 +12,7 @@ import type { FileSystem } from '../../file-system.js';
 import {
   lstatIfThere,
   syncDirectory,
+  syncIfThere,
   unlinkIfThere,
   withFile,
   writeAll,
@@ -65,6 +66,8 @@ export async function compressSegment(
     await syncDirectory(fs, posix.dirname(path));
     await fs.unlink(path);
   }
+  // Also where a killed process unlinked it: once the record lets go of the segment, nobody would remove it again.
+  await syncIfThere(fs, posix.dirname(path));
   const finished = await lstatIfThere(fs, compressed);
   return finished && { path: compressed, bytes: finished.size, ino: finished.ino };
 }

@@ -8,7 +8,7 @@ import type { FileSystem } from '../../file-system.js';
 import { retry } from '../../pipeline/backoff.js';
 import type { RetryOptions } from '../../pipeline/backoff.js';
 import type { Recovery, SegmentStore } from '../../pipeline/component.js';
-import { syncDirectory, unlinkIfThere, withFile } from '../../position/durable-file.js';
+import { syncUpwards, unlinkIfThere, withFile } from '../../position/durable-file.js';
 import type { SegmentRecord } from '../../position/position.js';
 import { recoverSegment } from './recover.js';
 import type { FoundFile, Verdict } from './recover.js';
@@ -21,26 +21,35 @@ export interface RestoreOptions extends RetryOptions {
 /** The segments to go on with, open and closed ones, in order of id. */
 export async function restoreSegments(options: RestoreOptions, recovery: Recovery): Promise<SegmentRecord[]> {
   const { fs, store } = options;
-  const directories = new Set<string>();
   const kept: SegmentRecord[] = [];
   const amended: SegmentRecord[] = [];
   const gone: number[] = [];
   for (const record of [...recovery.segments].sort((a, b) => a.id - b.id)) {
     const next = await retry(options, `restore ${record.path}`, async () => {
       const verdict = recoverSegment(record, await lookAt(fs, record), recovery);
-      return carryOut(options, record, verdict, directories);
+      return carryOut(options, record, verdict, recovery.isClean);
     });
     if (!next) gone.push(record.id);
     else kept.push(next);
     if (next && next !== record) amended.push(next);
   }
-  for (const directory of directories) {
-    await retry(options, `make ${directory} durable`, () => syncDirectory(fs, directory));
-  }
+  if (!recovery.isClean) await syncDirectories(options, recovery.segments);
   // Before anything is written again: the next save, which comes first, has both.
   store.forget(gone);
   await store.amend(amended);
   return kept;
+}
+
+/**
+ * Also where nothing was left to do: a process that was killed may have done it, or made the directories, and after a
+ * power cut it would be undone, with a record that no longer knows of it.
+ */
+async function syncDirectories(options: RestoreOptions, segments: readonly SegmentRecord[]): Promise<void> {
+  const done = new Set<string>();
+  for (const { path } of segments) {
+    const directory = posix.dirname(path);
+    await retry(options, `make ${directory} durable`, () => syncUpwards(options.fs, directory, done));
+  }
 }
 
 async function find(fs: FileSystem, path: string): Promise<FoundFile | undefined> {
@@ -64,19 +73,15 @@ async function carryOut(
   { fs, log, metrics, component }: RestoreOptions,
   record: SegmentRecord,
   verdict: Verdict,
-  directories: Set<string>,
+  isClean: boolean,
 ): Promise<SegmentRecord | undefined> {
   const { path, from } = record;
-  const directory = posix.dirname(path);
   switch (verdict.kind) {
     case 'forget':
       // Compressed and not yet forgotten: the entry goes through the finisher once more, for the catalog.
       return record.closed ? record : undefined;
     case 'remove':
-      if (verdict.path !== undefined) {
-        await unlinkIfThere(fs, verdict.path);
-        directories.add(directory);
-      }
+      if (verdict.path !== undefined) await unlinkIfThere(fs, verdict.path);
       return undefined;
     case 'touched':
       metrics.outputsTouched++;
@@ -87,23 +92,21 @@ async function carryOut(
       return undefined;
     case 'keep':
     case 'seal': {
-      if (verdict.isRename && from !== undefined) {
-        await fs.rename(from, path);
-        directories.add(directory);
-      }
+      if (verdict.isRename && from !== undefined) await fs.rename(from, path);
       const settled = { ...record };
       delete settled.from;
       if (verdict.kind === 'seal') return seal(fs, settled);
-      await cut(fs, path, verdict.length);
+      // Of a closed one, or after a clean end, nothing is left to be written.
+      if (!record.closed && !isClean) await cut(fs, path, verdict.length);
       return from === undefined ? record : settled;
     }
   }
 }
 
+/** Durable when it resolves, also where a process that was killed had cut it already. */
 async function cut(fs: FileSystem, path: string, length: number): Promise<void> {
   await withFile(fs, path, constants.O_WRONLY, async (fd) => {
-    if ((await fs.fstat(fd)).size === length) return;
-    await fs.ftruncate(fd, length);
+    if ((await fs.fstat(fd)).size !== length) await fs.ftruncate(fd, length);
     await fs.fdatasync(fd);
   });
 }
