@@ -47,10 +47,24 @@ export async function killAtRandom(t: Test, args: readonly string[]): Promise<vo
   }
 }
 
+/** A line that was written, and the output that it belongs to. */
+interface RoutedLine {
+  namespace: string;
+  line: string;
+}
+
 /** What is wrong with the outputs: each line exactly once, in order per namespace, every \`.gz\` whole, nothing left over. */
-export function faultsOf(root: string, lines: readonly { namespace: string; line: string }[]): string[] {
+export function faultsOf(root: string, lines: readonly RoutedLine[]): string[] {
+  return faultsIn(readOutputs(join(root, 'out')), lines);
+}
+
+/** The same for contents by path. With `keep`, only so many closed files may be there, and the oldest lines may be gone. */
+export function faultsIn(
+  outputs: ReadonlyMap<string, Buffer>,
+  lines: readonly RoutedLine[],
+  keep = Infinity,
+): string[] {
   const faults: string[] = [];
-  const outputs = readOutputs(join(root, 'out'));
   const expected = new Map<string, string[]>();
   for (const { namespace, line } of lines) {
     const list = expected.get(namespace);
@@ -58,11 +72,20 @@ export function faultsOf(root: string, lines: readonly { namespace: string; line
     else expected.set(namespace, [line]);
   }
   for (const [namespace, list] of expected) {
-    const paths = [...outputs.keys()].filter((path) => /^[^.~]+/.exec(path)?.[0] === namespace);
-    const found = inWriteOrder(paths, true).flatMap((path) => linesOf(outputs.get(path) ?? Buffer.alloc(0)));
-    const fault = compareLines(namespace, found, list);
+    const paths = [...outputs.keys()].filter((path) => stemOf(path).split('/')[0] === namespace);
+    const ordered = inWriteOrder(paths, !paths.some((path) => path.includes('/')));
+    // Sorting is stable: by time slice, where a path has one.
+    ordered.sort((a, b) => (stemOf(a) < stemOf(b) ? -1 : Number(stemOf(a) > stemOf(b))));
+    const found = ordered.flatMap((path) => linesOf(outputs.get(path) ?? Buffer.alloc(0)));
+    // The end is all that retention leaves.
+    const fault = compareLines(namespace, found, keep < Infinity ? list.slice(-found.length) : list);
     if (fault !== undefined) faults.push(fault);
+    if (paths.length > keep + 1) faults.push(`${namespace}: ${paths.length} files, ${keep} of them closed`);
   }
   for (const path of outputs.keys()) if (path.endsWith('~gz')) faults.push(`left over: ${path}`);
   return faults;
+}
+
+function stemOf(path: string): string {
+  return /^[^.~]+/.exec(path)?.[0] ?? '';
 }

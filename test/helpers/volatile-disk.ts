@@ -223,10 +223,8 @@ export class VolatileDisk {
     const parent = this.find(path.slice(0, at));
     const node = this.find(path);
     if (!(parent instanceof DirectoryNode) || !node) throw new Error(`nothing at ${path}`);
-    parent.change(
-      [path.slice(at + 1), undefined],
-      ...(name === undefined ? [] : [[name, node] as const].map(([n, f]): [string, Node] => [n, f])),
-    );
+    parent.change([path.slice(at + 1), undefined]);
+    if (name !== undefined) parent.change([name, node]);
     parent.sync();
   }
 }
