@@ -47,6 +47,7 @@ export type RuntimeCode =
   | 'SINK_CLOSED'
   | 'QUARANTINE_FULL'
   | 'OUTPUT_TOUCHED'
+  | 'OUTPUT_OVERFLOW'
   | 'OUTPUT_SYMLINK'
   | 'KEY_UNUSABLE'
   | 'DEADLINE'

@@ -29,6 +29,8 @@ export interface PipelineMetrics {
   segmentsClosed: number;
   /** Outputs that someone else changed. */
   outputsTouched: number;
+  /** Events that went to an overflow file, because their tags were too many. */
+  eventsOverflowed: number;
   /** Retries of failed operations on outputs and state. */
   retries: number;
   /** Position records written durably. */
@@ -52,6 +54,7 @@ export function createMetrics(): PipelineMetrics {
     rotations: 0,
     segmentsClosed: 0,
     outputsTouched: 0,
+    eventsOverflowed: 0,
     retries: 0,
     commits: 0,
     lagBytes: 0,
@@ -81,6 +84,7 @@ export function namedMetrics(m: PipelineMetrics): Record<string, number> {
     headgate_rotations_total: m.rotations,
     headgate_segments_closed_total: m.segmentsClosed,
     headgate_outputs_touched_total: m.outputsTouched,
+    headgate_events_overflowed_total: m.eventsOverflowed,
     headgate_retries_total: m.retries,
     headgate_commits_total: m.commits,
   };

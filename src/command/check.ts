@@ -41,7 +41,11 @@ export async function checkCommand(
   }
   const { explain: explanation } = explain ? await import('./explain.js') : { explain: () => '' };
   for (const pipeline of pipelines) {
-    io.stdout.write(`ok  ${pipeline.name}  (${pipeline.file})\n${explanation(pipeline)}`);
+    const { name, file, commit_interval: interval, commitIntervalFor: sink } = pipeline;
+    io.stdout.write(`ok  ${name}  (${file})\n`);
+    if (sink !== undefined)
+      io.stdout.write(`    commit_interval: ${interval}  (the default for sinks.${sink})\n`);
+    io.stdout.write(explanation(pipeline));
   }
   return 0;
 }

@@ -48,6 +48,8 @@ export interface PipelineConfig {
   /** In the order of the file. */
   sinks: ReadonlyMap<string, ComponentConfig>;
   commit_interval: string;
+  /** The sink that `commit_interval` was chosen for, where the file says none and a sink wants another than usual. */
+  commitIntervalFor?: string;
   quarantine: { max_bytes: string };
   tests: readonly PipelineTest[];
 }
@@ -151,12 +153,14 @@ export const pipelineSchema = Type.Object({
     minProperties: 1,
     examples: [{ files: { type: 'files', base_dir: '/var/log/audit', path: 'audit.log' } }],
   }),
-  commit_interval: duration({
-    description:
-      'How often what was written is made durable and the position stored with it. Longer costs less, and leaves more to be read again after a crash.',
-    default: '1s',
-    formatMinimum: '10ms',
-  }),
+  commit_interval: optional(
+    duration({
+      description:
+        'How often what was written is made durable and the position stored with it. Longer costs less, and leaves more to be read again after a crash. Default: `1s`; `10s` where a sink has `compress: stream`.',
+      examples: ['1s'],
+      formatMinimum: '10ms',
+    }),
+  ),
   quarantine: Type.Object(
     {
       max_bytes: bytes({

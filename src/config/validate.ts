@@ -10,6 +10,7 @@ import type { ConfigDocument, ValuePath } from './document.js';
 import { checkName } from './formats.js';
 import { pipelineSchema } from './pipeline-config.js';
 import type { ComponentConfig, PipelineConfig, PipelineTest, RouteConfig } from './pipeline-config.js';
+import { millisecondsOf } from './units.js';
 
 /** What is known of a pipeline, faulty or not. */
 export interface Validated {
@@ -61,7 +62,7 @@ export function validatePipeline(
     routes,
     ...(filled['otherwise'] === undefined ? {} : { otherwise: 'drop' }),
     sinks: sinks as Map<string, ComponentConfig>,
-    commit_interval: filled['commit_interval'] as string,
+    ...commitInterval(definitions, filled, sinks as Map<string, ComponentConfig>),
     quarantine: filled['quarantine'] as { max_bytes: string },
     tests: filled['tests'] as PipelineTest[],
   };
@@ -138,6 +139,23 @@ function checkComponent(
     for (const fault of definition.validate?.(filled) ?? []) document.reportForeign(path, fault, true);
   }
   return { type, options: filled };
+}
+
+/** What the file says; else the longest that a sink wants. */
+function commitInterval(
+  definitions: readonly ComponentDefinition[],
+  filled: Record<string, unknown>,
+  sinks: ReadonlyMap<string, ComponentConfig>,
+): Pick<PipelineConfig, 'commit_interval' | 'commitIntervalFor'> {
+  if (typeof filled['commit_interval'] === 'string') return { commit_interval: filled['commit_interval'] };
+  let chosen: Pick<PipelineConfig, 'commit_interval' | 'commitIntervalFor'> = { commit_interval: '1s' };
+  for (const [name, { type, options }] of sinks) {
+    const definition = definitions.find((each) => each.kind === 'sink' && each.name === type);
+    const wanted = definition?.kind === 'sink' ? definition.commitInterval?.(options) : undefined;
+    if (wanted !== undefined && millisecondsOf(wanted) > millisecondsOf(chosen.commit_interval))
+      chosen = { commit_interval: wanted, commitIntervalFor: name };
+  }
+  return chosen;
 }
 
 function asList(value: unknown): unknown[] {

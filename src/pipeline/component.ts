@@ -92,6 +92,8 @@ export interface Sink {
 
 /** What the files sink needs of the position record. */
 export interface SegmentStore {
+  /** The segments in the record, of all sinks. */
+  readonly segments: readonly SegmentRecord[];
   nextSegmentId(): number;
   /** Saves the given entries beside the last committed position; resolves when that is durable. */
   begin(entries: readonly SegmentRecord[]): Promise<void>;
@@ -132,6 +134,8 @@ export interface SinkContext extends ComponentContext {
 }
 export interface SinkDefinition<T extends TObject = TObject> extends Definition<T> {
   kind: 'sink';
+  /** The `commit_interval` that suits these options, where the usual one does not; used where the pipeline says none. */
+  commitInterval?(options: Static<T>): string | undefined;
   create(options: Static<T>, context: SinkContext): Sink;
 }
 export type ComponentDefinition = SourceDefinition | ProcessorDefinition | SinkDefinition;

@@ -50,7 +50,7 @@ export class Quarantine {
       flushIntervalMs: 20,
       isFsync: true,
     });
-    const retention = { keep: Infinity, keepBytes: Infinity, keepAgeMs: Infinity };
+    const retention = { keep: Infinity, keepBytes: Infinity, keepAgeMs: Infinity, keepTotalBytes: Infinity };
     this.#finisher = new Finisher({ ...common, isCompressed: false, retention, catalog: undefined });
   }
 

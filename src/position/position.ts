@@ -84,6 +84,8 @@ export interface SegmentRecord {
   openedAtMs: number;
   /** Nothing is added any more. */
   closed?: boolean;
+  /** It is a series of gzip members from its beginning, and its receipt is the end of one. */
+  gzip?: true;
 }
 
 /** How far a segment is durable as of a marker. */

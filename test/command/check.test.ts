@@ -1,12 +1,14 @@
 import { PassThrough } from 'node:stream';
 import t from 'tap';
 import { checkCommand } from '../../src/command/check.js';
+import { components } from '../../src/components.js';
+import { loadPipelines } from '../../src/config/load.js';
 import { definitions } from '../helpers/definitions.js';
 
-async function check(paths: string[], env: Record<string, string> = {}) {
+async function check(paths: string[], env: Record<string, string> = {}, known = definitions) {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
-  const code = await checkCommand(paths, { stdout, stderr, env }, {}, definitions);
+  const code = await checkCommand(paths, { stdout, stderr, env }, {}, known);
   const read = (stream: PassThrough) => String((stream.read() as Buffer | null) ?? '');
   return { code, stdout: read(stdout), stderr: read(stderr) };
 }
@@ -23,6 +25,47 @@ t.test('good files: one line each on stdout, exit code 0', async (t) => {
     stdout: `ok  a  (${directory}/a.yaml)\nok  by-user  (${directory}/b.yaml)\n`,
     stderr: '',
   });
+});
+
+t.test(
+  'a sink that compresses as it writes sets the default of commit_interval, which is told',
+  async (t) => {
+    const sinks = (compress: string) => `sinks:
+  plain: { type: files, base_dir: /out, path: a.log }
+  out: { type: files, base_dir: /out, path: '{{ tag }}.log', compress: ${compress} }
+`;
+    const source = 'source: { type: file, paths: [/var/log/audit.log] }\nroutes: [{ to: [plain, out] }]\n';
+    const directory = t.testdir({
+      'a.yaml': source + sinks('stream'),
+      'b.yaml': `commit_interval: 2s\n${source}${sinks('stream').replaceAll('/out', '/b')}`,
+      'c.yaml': source + sinks('on_rotate').replaceAll('/out', '/c'),
+    });
+    const { code, stdout } = await check([directory], {}, components);
+    t.equal(code, 0);
+    t.equal(
+      stdout,
+      `ok  a  (${directory}/a.yaml)
+    commit_interval: 10s  (the default for sinks.out)
+ok  b  (${directory}/b.yaml)
+ok  c  (${directory}/c.yaml)
+`,
+    );
+    const { pipelines } = await loadPipelines([directory], {}, components);
+    t.same(
+      pipelines.map((pipeline) => pipeline.commit_interval),
+      ['10s', '2s', '1s'],
+    );
+  },
+);
+
+t.test('a limit of tags without a value in the path is a fault', async (t) => {
+  const yaml = `source: { type: file, paths: [/var/log/audit.log] }
+routes: [{ to: out }]
+sinks: { out: { type: files, base_dir: /out, path: audit.%Y.log, max_tags: 5 } }
+`;
+  const { code, stderr } = await check([t.testdir({ 'a.yaml': yaml })], {}, components);
+  t.equal(code, 2);
+  t.match(stderr, /a\.yaml:3:\d+: CONFIG_VALUE `max_tags` limits nothing/);
 });
 
 t.test('a directory without pipelines is a fault', async (t) => {

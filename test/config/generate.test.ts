@@ -52,7 +52,7 @@ t.test(
     t.equal(at(filesSchema, 'properties', 'rotate')['additionalProperties'], false);
     const text = JSON.stringify(schema);
     t.notMatch(text, /"format":|formatMinimum/);
-    t.equal(at(schema, 'properties', 'commit_interval')['default'], '1s');
+    t.equal(at(schema, 'properties', 'quarantine', 'properties', 'max_bytes')['default'], '1GiB');
   },
 );
 

@@ -7,7 +7,7 @@ import { compareLines } from './audit-lines.js';
 import { startHeadgate } from './headgate.js';
 import { inWriteOrder, linesOf, readOutputs } from './outputs.js';
 
-export const MODES = ['raw', 'on_rotate'] as const;
+export const MODES = ['raw', 'on_rotate', 'stream'] as const;
 export type Mode = (typeof MODES)[number];
 
 /** Writes a pipeline over `<root>/log/audit.log` to `<root>/out` that rotates often; returns the arguments of a run. */
@@ -25,7 +25,7 @@ sinks:
     base_dir: '${root}/out'
     path: '{{ tag }}.log'
     rotate: { max_bytes: ${maxBytes} }
-    compress: ${mode === 'raw' ? 'none' : 'on_rotate'}
+    compress: ${mode === 'raw' ? 'none' : mode}
     max_open_files: 2
 `,
   );

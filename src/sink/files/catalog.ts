@@ -1,6 +1,8 @@
 // The closed files that retention may prune, on disk: one JSON line when a file is closed, one when it is gone, made
 // durable before the position record lets go of the file. Files that are not in it are never pruned. It is
-// rewritten at start, without what no longer exists, so it stays as small as what is kept.
+// rewritten at start, without what no longer exists, so it stays as small as what is kept. Its methods must not run
+// at the same time (`finish.ts` takes turns): each line begins where the one before ended. Where nothing is ever pruned
+// and it serves only to know the groups that have files, it holds the newest file of each.
 import { constants } from 'node:fs';
 import { posix } from 'node:path';
 import { systemCode } from '../../errors.js';
@@ -18,13 +20,27 @@ import type { ClosedFile } from './retention.js';
 export class Catalog {
   readonly #fs: FileSystem;
   readonly #path: string;
+  readonly #isNewestOnly: boolean;
+  /** By path, oldest first. */
+  readonly #files = new Map<string, ClosedFile>();
   /** By group, oldest first. */
   readonly #groups = new Map<string, ClosedFile[]>();
+  #totalBytes = 0;
   #length = 0;
 
-  constructor(fs: FileSystem, path: string) {
+  constructor(fs: FileSystem, path: string, isNewestOnly: boolean) {
     this.#fs = fs;
     this.#path = path;
+    this.#isNewestOnly = isNewestOnly;
+  }
+
+  /** Every file in it, oldest first. */
+  get files(): Iterable<ClosedFile> {
+    return this.#files.values();
+  }
+
+  get totalBytes(): number {
+    return this.#totalBytes;
   }
 
   get groups(): ReadonlyMap<string, readonly ClosedFile[]> {
@@ -41,18 +57,18 @@ export class Catalog {
       if (entry.gone) files.delete(entry.path);
       else files.set(entry.path, entry);
     }
+    this.#files.clear();
     this.#groups.clear();
-    let kept = '';
+    this.#totalBytes = 0;
     const directories = new Set<string>();
     for (const file of files.values()) {
-      if (await this.#isThere(file)) {
-        this.#insert(file);
-        kept += `${JSON.stringify(file)}\n`;
-      } else directories.add(posix.dirname(file.path));
+      if (await this.#isThere(file)) this.#insert(file);
+      else directories.add(posix.dirname(file.path));
     }
     // A process that was killed may have removed them without making that durable.
     for (const directory of directories) await syncIfThere(this.#fs, directory);
-    const data = Buffer.from(kept);
+    const kept = [...this.#files.values()].map((file) => `${JSON.stringify(file)}\n`);
+    const data = Buffer.from(kept.join(''));
     await replaceFile(this.#fs, this.#path, data);
     await unlinkIfThere(this.#fs, `${this.#path}.1`);
     this.#length = data.length;
@@ -60,7 +76,7 @@ export class Catalog {
 
   /** Takes in a closed file; durable when it resolves. A file that is in it already changes nothing. */
   async add(file: ClosedFile): Promise<void> {
-    if (this.#groups.get(file.group)?.some(({ path }) => path === file.path)) return;
+    if (this.#files.has(file.path)) return;
     await this.#append(`${JSON.stringify(file)}\n`);
     this.#insert(file);
   }
@@ -71,15 +87,23 @@ export class Catalog {
     // Else a power cut could bring it back, and nobody would know that it is to be pruned.
     await syncIfThere(this.#fs, posix.dirname(file.path));
     await this.#append(`${JSON.stringify({ path: file.path, gone: true })}\n`);
-    const rest = (this.#groups.get(file.group) ?? []).filter(({ path }) => path !== file.path);
-    if (rest.length > 0) this.#groups.set(file.group, rest);
-    else this.#groups.delete(file.group);
+    this.#remove(file);
   }
 
   #insert(file: ClosedFile): void {
     const files = this.#groups.get(file.group);
-    if (files) files.push(file);
+    if (this.#isNewestOnly) for (const older of files ?? []) this.#remove(older);
+    if (files && !this.#isNewestOnly) files.push(file);
     else this.#groups.set(file.group, [file]);
+    this.#files.set(file.path, file);
+    this.#totalBytes += file.bytes;
+  }
+
+  #remove(file: ClosedFile): void {
+    if (this.#files.delete(file.path)) this.#totalBytes -= file.bytes;
+    const rest = (this.#groups.get(file.group) ?? []).filter(({ path }) => path !== file.path);
+    if (rest.length > 0) this.#groups.set(file.group, rest);
+    else this.#groups.delete(file.group);
   }
 
   async #isThere(file: ClosedFile): Promise<boolean> {

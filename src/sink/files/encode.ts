@@ -8,6 +8,9 @@ import type { ByteString } from '../../event/byte-string.js';
 /** A value cut to fit ends in `%~` and 64 hex digits; `~` never stands in an encoded value otherwise. */
 const DIGEST_LENGTH = 2 + 64;
 
+/** Stands for every value in the path of the overflow file; no value gives it, since after `%~` a digest follows. */
+export const OVERFLOW = '%~overflow';
+
 /** The smallest `limit` that `encodeValue` can keep. */
 export const SMALLEST_LIMIT = DIGEST_LENGTH;
 

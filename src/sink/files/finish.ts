@@ -7,10 +7,10 @@ import { retry } from '../../pipeline/backoff.js';
 import type { RetryOptions } from '../../pipeline/backoff.js';
 import type { SegmentStore } from '../../pipeline/component.js';
 import type { Catalog } from './catalog.js';
-import { compressSegment, plainFile } from './gzip.js';
+import { compressSegment, fileAsClosed } from './gzip.js';
 import type { ClosedSegment, FinishedFile } from './gzip.js';
-import { filesToPrune } from './retention.js';
-import type { RetentionOptions } from './retention.js';
+import { filesOverTotal, filesToPrune } from './retention.js';
+import type { ClosedFile, RetentionOptions } from './retention.js';
 
 const PARALLEL = 2;
 /** So many segments may wait: each has its entry in the record until it is finished. */
@@ -19,10 +19,11 @@ const MAX_WAITING = 2_000;
 export interface FinishOptions extends RetryOptions {
   fs: FileSystem;
   store: SegmentStore;
+  /** What is closed and plain is compressed. */
   isCompressed: boolean;
   mode: number;
   retention: RetentionOptions;
-  /** Undefined where nothing is ever pruned. */
+  /** Undefined where nothing is ever pruned and nobody wants to know what was closed. */
   catalog: Catalog | undefined;
   now: () => number;
   /** Aborted when the pipeline is to stop soon. */
@@ -142,7 +143,8 @@ export class Finisher {
     const { fs, isCompressed, mode, signal, log, metrics, component } = this.#options;
     return retry(this.#options, `compress ${segment.path}`, async () => {
       try {
-        return await (isCompressed ? compressSegment(fs, segment, mode, signal) : plainFile(fs, segment));
+        if (segment.gzip || !isCompressed) return await fileAsClosed(fs, segment);
+        return await compressSegment(fs, segment, mode, signal);
       } catch (error) {
         if (!(error instanceof HeadgateError)) throw error;
         metrics.outputsTouched++;
@@ -154,8 +156,10 @@ export class Finisher {
 
   async #prune(group: string): Promise<void> {
     const { catalog, retention, now } = this.#options;
-    for (const file of filesToPrune(catalog?.groups.get(group) ?? [], retention, now())) {
-      await retry(this.#options, `prune ${file.path}`, async () => catalog?.prune(file));
-    }
+    if (!catalog) return;
+    const prune = (file: ClosedFile): Promise<void> =>
+      retry(this.#options, `prune ${file.path}`, () => catalog.prune(file));
+    for (const file of filesToPrune(catalog.groups.get(group) ?? [], retention, now())) await prune(file);
+    for (const file of filesOverTotal(catalog.files, catalog.totalBytes, retention)) await prune(file);
   }
 }

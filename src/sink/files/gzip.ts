@@ -17,7 +17,7 @@ import {
   withFile,
   writeAll,
 } from '../../position/durable-file.js';
-import { TEMPORARY_SUFFIX } from './segment-name.js';
+import { GZIP_SUFFIX, TEMPORARY_SUFFIX } from './segment-name.js';
 
 const READ_BYTES = 256 * 1024;
 const READ = constants.O_RDONLY;
@@ -29,6 +29,8 @@ export interface ClosedSegment {
   path: string;
   length: number;
   ino: number;
+  /** It was compressed as it was written. */
+  gzip?: boolean;
 }
 
 /** What lies on disk for a closed segment afterwards; undefined where somebody took it away. */
@@ -50,7 +52,7 @@ export async function compressSegment(
   signal: AbortSignal,
 ): Promise<FinishedFile | undefined> {
   const { path } = segment;
-  const compressed = `${path}.gz`;
+  const compressed = path + GZIP_SUFFIX;
   const temporary = `${path}${TEMPORARY_SUFFIX}`;
   const found = await lstatIfThere(fs, path);
   if (found) {
@@ -72,8 +74,11 @@ export async function compressSegment(
   return finished && { path: compressed, bytes: finished.size, ino: finished.ino };
 }
 
-/** What lies under the name of a closed segment that is not compressed. */
-export async function plainFile(fs: FileSystem, segment: ClosedSegment): Promise<FinishedFile | undefined> {
+/** What lies under the name of a closed segment that stays as it is. */
+export async function fileAsClosed(
+  fs: FileSystem,
+  segment: ClosedSegment,
+): Promise<FinishedFile | undefined> {
   const found = await lstatIfThere(fs, segment.path);
   return found && { path: segment.path, bytes: found.size, ino: found.ino };
 }

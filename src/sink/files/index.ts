@@ -14,6 +14,7 @@ import type { Receipt } from '../../position/position.js';
 import { Catalog } from './catalog.js';
 import { Directories } from './directories.js';
 import { Finisher } from './finish.js';
+import { KnownTags } from './known-tags.js';
 import { filesOptions } from './options.js';
 import type { FilesOptions } from './options.js';
 import { parsePathTemplate, renderPath, sliceOf } from './path-template.js';
@@ -28,13 +29,17 @@ import { SegmentWriter } from './writer.js';
 
 /** How often outputs are looked at that may be due to close. */
 const TICK_MS = 500;
-/** How often files are looked at that may have become too old to keep. */
+/** How often files are looked at that may have become too old to keep, and tags that may have none left. */
 const PRUNE_TICK_MS = 60_000;
 /**
  * So many outputs may be open: each costs memory and a place in the position record. Beyond it the longest idle ones
  * are closed early, which costs nothing but smaller files.
  */
 const MAX_OPEN_OUTPUTS = 10_000;
+/** The defaults with `compress: stream`, where each flush and each commit ends a gzip member of every file. */
+const STREAM_FLUSH_INTERVAL = '30s';
+const STREAM_COMMIT_INTERVAL = '10s';
+const FLUSH_INTERVAL = '20ms';
 
 /** The output that a combination of values had last, for the time slice that it was in. */
 interface Cached {
@@ -54,6 +59,9 @@ export class FilesSink implements Sink {
   readonly #writer: SegmentWriter;
   readonly #finisher: Finisher;
   readonly #catalog: Catalog | undefined;
+  /** Undefined where tags are not limited. */
+  readonly #tags: KnownTags | undefined;
+  readonly #overflowGroup: string;
   /** Open outputs by rendered path. */
   readonly #outputs = new Map<string, Output>();
   #cache = new Map<ByteString, Cached>();
@@ -82,14 +90,21 @@ export class FilesSink implements Sink {
       keep: rotate.keep ?? Infinity,
       keepBytes: size(rotate.keep_bytes),
       keepAgeMs: time(rotate.keep_age),
+      keepTotalBytes: size(rotate.keep_total_bytes),
     };
     const { fs, log, metrics, signal, drain, store, clock, component } = context;
     const mode = Number.parseInt(options.mode, 8);
+    const isGzip = options.compress === 'stream';
     const common = { component, log, metrics, signal, drain, fs, store, mode, now: () => clock.now() };
-    if (isLimited(retention)) this.#catalog = new Catalog(fs, store.stateFile(context.name, 'closed.jsonl'));
+    const { max_tags: maxTags } = options;
+    if (isLimited(retention) || maxTags !== undefined) {
+      this.#catalog = new Catalog(fs, store.stateFile(context.name, 'closed.jsonl'), !isLimited(retention));
+    }
+    if (maxTags !== undefined) this.#tags = new KnownTags({ maxTags, component, log, metrics });
+    this.#overflowGroup = renderPath(parsed.template, this.#slice, undefined).group;
     this.#finisher = new Finisher({
       ...common,
-      isCompressed: options.compress === 'on_rotate',
+      isCompressed: options.compress !== 'none',
       retention,
       catalog: this.#catalog,
     });
@@ -99,7 +114,10 @@ export class FilesSink implements Sink {
       directories: new Directories(fs, options.base_dir),
       maxBytes: bytesOf(rotate.max_bytes),
       maxOpenFiles: options.max_open_files,
-      flushIntervalMs: millisecondsOf(options.flush_interval),
+      isGzip,
+      flushIntervalMs: millisecondsOf(
+        options.flush_interval ?? (isGzip ? STREAM_FLUSH_INTERVAL : FLUSH_INTERVAL),
+      ),
       isFsync: options.durability !== 'write',
     });
   }
@@ -118,10 +136,12 @@ export class FilesSink implements Sink {
       if (record.closed) {
         this.#finisher.add({ ...record, group: record.group ?? key });
       } else if (path.startsWith(`${this.#baseDir}/`)) {
-        const output = this.#addOutput(key, record.group ?? key, record.sliceEndMs ?? Infinity);
+        const output =
+          this.#outputs.get(key) ?? this.#addOutput(key, record.group ?? key, record.sliceEndMs ?? Infinity);
         this.#writer.adopt(output, record, path.slice(this.#baseDir.length + 1));
       }
     }
+    this.#tags?.recount(this.#tagsInUse());
     this.#finisher.pruneAll();
     this.#ticker = setInterval(() => {
       this.#tick(false);
@@ -131,10 +151,14 @@ export class FilesSink implements Sink {
 
   async write({ batch, indexes }: SubBatch): Promise<void> {
     const nowMs = this.#context.clock.now();
+    let overflowed = 0;
     for (let k = 0; k < indexes.length; k++) {
       const i = indexes[k] ?? 0;
-      this.#writer.append(this.#outputOf(batch, i), batch, i, nowMs);
+      const output = this.#outputOf(batch, i);
+      if (output.isOverflow) overflowed++;
+      this.#writer.append(output, batch, i, nowMs);
     }
+    if (overflowed > 0) this.#tags?.overflowed(overflowed, nowMs);
     await this.#writer.room();
     await this.#finisher.room();
   }
@@ -171,7 +195,9 @@ export class FilesSink implements Sink {
     const cached = isCached ? this.#cache.get(cacheKey) : undefined;
     if (cached?.sliceStartMs === this.#slice.startMs && !cached.output.isGone) return cached.output;
     const values = this.#values.map((value) => value(batch, i));
-    const { key, group } = renderPath(this.#template, this.#slice, values);
+    let { key, group } = renderPath(this.#template, this.#slice, values);
+    if (this.#tags?.admit(group) === false)
+      ({ key, group } = renderPath(this.#template, this.#slice, undefined));
     const output = this.#outputs.get(key) ?? this.#addOutput(key, group, this.#slice.endMs);
     if (isCached) {
       if (this.#cache.size >= 2 * this.#maxOpenOutputs) this.#cache = new Map();
@@ -193,7 +219,8 @@ export class FilesSink implements Sink {
 
   #addOutput(key: string, group: string, sliceEndMs: number): Output {
     if (this.#outputs.size >= this.#maxOpenOutputs) this.#closeIdlest();
-    const output = createOutput(outputName(key, this.#template.ext), group, sliceEndMs);
+    const name = outputName(key, this.#template.ext);
+    const output = createOutput(name, group, sliceEndMs, group === this.#overflowGroup);
     this.#outputs.set(key, output);
     return output;
   }
@@ -203,6 +230,26 @@ export class FilesSink implements Sink {
     const lastAppendMs = (output: Output): number => output.active?.lastAppendMs ?? 0;
     const outputs = [...this.#outputs.values()].sort((a, b) => lastAppendMs(a) - lastAppendMs(b));
     for (const output of outputs.slice(0, Math.ceil(this.#maxOpenOutputs / 10))) this.#closeOutput(output);
+  }
+
+  /** The tags that have files, as far as the position record and the catalog of closed files know. */
+  #tagsInUse(): Set<string> {
+    const { name, store } = this.#context;
+    const inUse = new Set(this.#catalog?.groups.keys());
+    for (const { sink, group, key } of store.segments) if (sink === name) inUse.add(group ?? key);
+    for (const { active, group } of this.#outputs.values()) if (active) inUse.add(group);
+    inUse.delete(this.#overflowGroup);
+    return inUse;
+  }
+
+  /** Makes room for others in the place of tags whose last file was pruned. */
+  #recountTags(tags: KnownTags): void {
+    const inUse = this.#tagsInUse();
+    tags.recount(inUse);
+    for (const output of this.#outputs.values()) {
+      if (!output.active && !inUse.has(output.group)) this.#closeOutput(output);
+    }
+    this.#cache = new Map(); // What it sends to the overflow file may have room now.
   }
 
   #closeOutput(output: Output): void {
@@ -223,6 +270,7 @@ export class FilesSink implements Sink {
     if (nowMs - this.#prunedAtMs >= PRUNE_TICK_MS) {
       this.#prunedAtMs = nowMs;
       this.#finisher.pruneAll();
+      if (this.#tags?.isFull) this.#recountTags(this.#tags);
     }
   }
 }
@@ -238,5 +286,13 @@ path: '{{ tag }}.%Y%m%d%H.log'
 rotate: { max_bytes: 100MiB, keep: 48 }
 compress: on_rotate`,
   ],
+  validate: ({ path, max_tags }) => {
+    const parsed = parsePathTemplate(path);
+    const hasValue = 'faults' in parsed || parsed.template.parts.some(({ kind }) => kind === 'value');
+    if (max_tags === undefined || hasValue) return [];
+    const message = '`max_tags` limits nothing: the path holds no value';
+    return [{ code: 'CONFIG_VALUE', message, hint: 'take it away', path: ['max_tags'], offset: 0 }];
+  },
+  commitInterval: ({ compress }) => (compress === 'stream' ? STREAM_COMMIT_INTERVAL : undefined),
   create: (options, context) => new FilesSink(options, context),
 });

@@ -1,11 +1,12 @@
 // Which name a segment gets. A path with a time in it: the first segment of a slice has the plain name and keeps it
 // when it closes, further ones are numbered from the start. A path without: the open segment has the plain name and
-// is numbered when it closes. A name that is taken, by whomever, is left alone and the next number is used.
+// is numbered when it closes. A name that is taken, by whomever, is left alone and the next number is used; the plain and
+// the compressed form of a name are one name, since a plain file may become the other.
 import { systemCode } from '../../errors.js';
 import type { FileSystem } from '../../file-system.js';
 import { lstatIfThere } from '../../position/durable-file.js';
 import type { Directories } from './directories.js';
-import { highestSequences, numberedPath, sequenceKey } from './segment-name.js';
+import { GZIP_SUFFIX, highestSequences, numberedPath, sequenceKey } from './segment-name.js';
 import type { Output, Segment } from './segment.js';
 
 /**
@@ -46,19 +47,19 @@ export async function nameSegment(
 ): Promise<boolean> {
   const { output } = segment;
   const isSliced = output.sliceEndMs !== Infinity;
-  const plain = output.name.key;
+  const plain = output.name.key + segment.suffix;
   if (segment.path === '') {
     const mayBePlain = (isSliced || !isClosing) && !output.isPlainUsed;
-    const isPlain = mayBePlain && (output.isPlainFreed || !(await isTaken(fs, directories, plain)));
+    const isPlain = mayBePlain && (output.isPlainFreed || !(await isTaken(fs, directories, output.name.key)));
     if (isPlain) {
       output.isPlainUsed = true;
       output.isPlainFreed = false;
     }
-    segment.path = isPlain ? plain : await freeNumber(fs, directories, listings, output);
+    segment.path = isPlain ? plain : (await freeNumber(fs, directories, listings, output)) + segment.suffix;
     return true;
   }
   if (isClosing && !isSliced && segment.path === plain) {
-    segment.path = await freeNumber(fs, directories, listings, output);
+    segment.path = (await freeNumber(fs, directories, listings, output)) + segment.suffix;
     segment.from = plain;
     output.isPlainUsed = false;
     output.isPlainFreed = true;
@@ -89,10 +90,11 @@ async function namesIn(fs: FileSystem, directory: string): Promise<string[]> {
   }
 }
 
+/** Whether either form of a name is there. */
 async function isTaken(fs: FileSystem, directories: Directories, path: string): Promise<boolean> {
   const absolute = directories.absolute(path);
   return (
     (await lstatIfThere(fs, absolute)) !== undefined ||
-    (await lstatIfThere(fs, `${absolute}.gz`)) !== undefined
+    (await lstatIfThere(fs, `${absolute}${GZIP_SUFFIX}`)) !== undefined
   );
 }

@@ -39,6 +39,12 @@ const rotateOptions = Type.Object(
       }),
     ),
     keep_age: optional(duration({ description: 'How long to keep closed files.', examples: ['7d'] })),
+    keep_total_bytes: optional(
+      bytes({
+        description: 'How many bytes of closed files to keep in the whole sink; the oldest go first.',
+        examples: ['50GiB'],
+      }),
+    ),
   },
   { additionalProperties: false, description: 'When files are closed and pruned.', default: {} },
 );
@@ -54,9 +60,9 @@ export const filesOptions = Type.Object({
     examples: ['{{ tag }}.%Y%m%d%H.log'],
   }),
   rotate: rotateOptions,
-  compress: oneOf(['on_rotate', 'none'], {
+  compress: oneOf(['on_rotate', 'stream', 'none'], {
     description:
-      '`on_rotate`: a closed file is replaced by its `.gz`, which appears under its name only when it is whole. `none`: files stay plain.',
+      '`on_rotate`: a closed file is replaced by its `.gz`, which appears under its name only when it is whole. `stream`: a file is a `.gz` from the start, a series of whole gzip members; plain bytes never reach the disk, and `max_bytes` counts compressed ones. `none`: files stay plain.',
     default: 'none',
   }),
   mode: Type.String({
@@ -69,15 +75,26 @@ export const filesOptions = Type.Object({
       '`fsync`: what is committed survives a power cut. `write`: it survives a kill of the process, not of the machine.',
     default: 'fsync',
   }),
-  flush_interval: duration({
-    description: 'An event can be read in its file at most this long after it was accepted.',
-    default: '20ms',
-  }),
+  flush_interval: optional(
+    duration({
+      description:
+        'An event can be read in its file at most this long after it was accepted. Default: `20ms`; with `compress: stream` `30s`, since each time ends a gzip member, and so does each commit: longer members are smaller.',
+      examples: ['20ms'],
+    }),
+  ),
   grace: duration({
     description:
       'How long after its end a time slice still takes late events; later ones begin a numbered file.',
     default: '5m',
   }),
+  max_tags: optional(
+    count({
+      description:
+        'How many rendered paths, not counting their time, get files of their own. Events of further ones go to one more file, whose path has `%~overflow` for each value. A path counts until none of its files is left. Without it, there is no limit.',
+      minimum: 1,
+      examples: [10000],
+    }),
+  ),
   max_open_files: count({
     description:
       'How many files are held open; the least recently used are closed and opened again when needed.',

@@ -5,8 +5,8 @@ import { toText } from '../../event/byte-string.js';
 import type { Fault } from '../../event/fault.js';
 import { parseTemplate } from '../../event/template.js';
 import type { Alternatives } from '../../event/template.js';
-import { encodeValue, SMALLEST_LIMIT } from './encode.js';
-import { LONGEST_NAME, SUFFIX_ROOM } from './segment-name.js';
+import { encodeValue, OVERFLOW, SMALLEST_LIMIT } from './encode.js';
+import { GZIP_SUFFIX, LONGEST_NAME, SUFFIX_ROOM } from './segment-name.js';
 
 const UNITS = ['Y', 'm', 'd', 'H', 'M', 'S'] as const;
 type Unit = (typeof UNITS)[number];
@@ -35,7 +35,7 @@ interface Segment {
   text: string;
 }
 
-/** Takes a path apart. Faults: what `parseTemplate` says, an absolute path, `..`, an unknown letter, `~`, names too long. */
+/** Takes a path apart. Faults: what `parseTemplate` says, an absolute path, `..`, an unknown letter, `~`, `.gz` at the end, names too long. */
 export function parsePathTemplate(text: string): { template: PathTemplate } | { faults: Fault[] } {
   const parsed = parseTemplate(text);
   if ('faults' in parsed) return parsed;
@@ -75,7 +75,16 @@ export function parsePathTemplate(text: string): { template: PathTemplate } | { 
   }
   const letters = new Set(parts.map((part) => (part.kind === 'time' ? part.letter : '')));
   const unit = UNITS.findLast((each) => letters.has(each) || (each === 'd' && letters.has('j')));
-  return { template: { parts, ext: extensionOf(segments.at(-1)), unit } };
+  const ext = extensionOf(segments.at(-1));
+  if (ext === GZIP_SUFFIX) {
+    fault(
+      'the path ends in `.gz`',
+      'take it away: `compress` adds it to what is compressed',
+      text.length - 3,
+    );
+    return { faults };
+  }
+  return { template: { parts, ext, unit } };
 }
 
 function readText(text: string, segment: Segment, fault: (message: string, hint: string) => void): void {
@@ -172,12 +181,12 @@ function renderLetter(letter: string, date: Date): string {
 
 /**
  * The path of an event, relative to `base_dir`, and its group: the same without the time. `values` are in order of
- * the template's value parts.
+ * the template's value parts; without them it is the path of the overflow file.
  */
 export function renderPath(
   template: PathTemplate,
   slice: TimeSlice,
-  values: readonly string[],
+  values: readonly string[] | undefined,
 ): { key: string; group: string } {
   let key = '';
   let group = '';
@@ -187,7 +196,9 @@ export function renderPath(
       key += renderLetter(part.letter, slice.date);
       continue;
     }
-    const text = part.kind === 'text' ? part.text : encodeValue(values[next++] ?? '', part.limit);
+    let text = OVERFLOW;
+    if (part.kind === 'text') ({ text } = part);
+    else if (values) text = encodeValue(values[next++] ?? '', part.limit);
     key += text;
     group += text;
   }

@@ -31,7 +31,7 @@ export interface RecoveryFacts {
 export type Verdict =
   /** Complete the rename first if asked; cut to `length`; then it goes on as it was, open or closed. */
   | { kind: 'keep'; isRename: boolean; length: number }
-  /** The same, but the length is the end of the last whole line, and it is closed: nothing will be read again. */
+  /** The same, but the length is the end of the last whole line or gzip member, and it is closed: nothing is read again. */
   | { kind: 'seal'; isRename: boolean }
   /** Never committed: the file goes, if there is one. */
   | { kind: 'remove'; path: string | undefined }

@@ -10,8 +10,10 @@ import type { RetryOptions } from '../../pipeline/backoff.js';
 import type { Recovery, SegmentStore } from '../../pipeline/component.js';
 import { syncUpwards, unlinkIfThere, withFile } from '../../position/durable-file.js';
 import type { SegmentRecord } from '../../position/position.js';
+import { endOfLastMember } from './members.js';
 import { recoverSegment } from './recover.js';
 import type { FoundFile, Verdict } from './recover.js';
+import { GZIP_SUFFIX } from './segment-name.js';
 
 export interface RestoreOptions extends RetryOptions {
   fs: FileSystem;
@@ -65,7 +67,7 @@ async function find(fs: FileSystem, path: string): Promise<FoundFile | undefined
 async function lookAt(fs: FileSystem, record: SegmentRecord) {
   const at = await find(fs, record.path);
   const old = record.from === undefined ? undefined : await find(fs, record.from);
-  const isCompressed = !at && (await find(fs, `${record.path}.gz`)) !== undefined;
+  const isCompressed = !at && !record.gzip && (await find(fs, record.path + GZIP_SUFFIX)) !== undefined;
   return { at, old, isCompressed };
 }
 
@@ -111,12 +113,15 @@ async function cut(fs: FileSystem, path: string, length: number): Promise<void> 
   });
 }
 
-/** Keeps every whole line of a file whose end was not committed, and closes it. */
+/** Keeps every whole line, or gzip member, of a file whose end was not committed, and closes it. */
 async function seal(fs: FileSystem, record: SegmentRecord): Promise<SegmentRecord> {
   const { path } = record;
   const { length, ino } = await withFile(fs, path, constants.O_RDONLY, async (fd) => {
     const { size, ino } = await fs.fstat(fd);
-    return { length: await endOfLastLine(fs, fd, size), ino };
+    const length = await (record.gzip
+      ? endOfLastMember(fs, fd, record.length, size)
+      : endOfLastLine(fs, fd, size));
+    return { length, ino };
   });
   await cut(fs, path, length);
   return { ...record, length, ino, closed: true };

@@ -1,4 +1,5 @@
-// Which closed files of one group (a rendered path without its time) are pruned: pure decisions, oldest first.
+// Which closed files are pruned, of one group (a rendered path without its time) and of a whole sink: pure decisions,
+// oldest first.
 
 export interface ClosedFile {
   /** Absolute, with `.gz` where compressed. */
@@ -14,11 +15,14 @@ export interface RetentionOptions {
   keep: number;
   keepBytes: number;
   keepAgeMs: number;
+  /** How many bytes of closed files the whole sink keeps. */
+  keepTotalBytes: number;
 }
 
 /** Whether anything is ever pruned. */
 export function isLimited(options: RetentionOptions): boolean {
-  return options.keep !== Infinity || options.keepBytes !== Infinity || options.keepAgeMs !== Infinity;
+  const { keep, keepBytes, keepAgeMs, keepTotalBytes } = options;
+  return [keep, keepBytes, keepAgeMs, keepTotalBytes].some((limit) => limit !== Infinity);
 }
 
 /** The files to prune, out of the closed files of one group, oldest first. */
@@ -36,4 +40,20 @@ export function filesToPrune(
     count--;
   }
   return files;
+}
+
+/** The files to prune, out of all closed files of a sink, oldest first, that are `totalBytes` together. */
+export function filesOverTotal(
+  files: Iterable<ClosedFile>,
+  totalBytes: number,
+  { keepTotalBytes }: RetentionOptions,
+): ClosedFile[] {
+  const over: ClosedFile[] = [];
+  let bytes = totalBytes;
+  for (const file of files) {
+    if (bytes <= keepTotalBytes) break;
+    over.push(file);
+    bytes -= file.bytes;
+  }
+  return over;
 }

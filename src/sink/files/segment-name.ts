@@ -11,6 +11,7 @@ export const LONGEST_NAME = 255;
  */
 export const SUFFIX_ROOM = 1 + 9 + 3 + 3 + 2;
 
+export const GZIP_SUFFIX = '.gz';
 /** Added to a segment's name while its compressed form is being written. */
 export const TEMPORARY_SUFFIX = '~gz';
 
@@ -36,7 +37,7 @@ export function outputName(key: string, ext: string): OutputName {
   };
 }
 
-/** The path of a numbered segment, relative to `base_dir`. */
+/** The path of a numbered segment in its plain form, relative to `base_dir`. */
 export function numberedPath(name: OutputName, sequence: number): string {
   return posix.join(name.directory, `${name.stem}~${String(sequence).padStart(6, '0')}${name.ext}`);
 }

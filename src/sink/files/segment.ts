@@ -3,6 +3,7 @@
 // nothing per event.
 import { BufferPool } from '../../buffer-pool.js';
 import type { EventBatch } from '../../event/batch.js';
+import { GZIP_SUFFIX } from './segment-name.js';
 import type { OutputName } from './segment-name.js';
 
 const KIB = 1024;
@@ -35,12 +36,20 @@ export interface Output {
   isPlainUsed: boolean;
   /** The file under the plain name is ours and is renamed before anything else happens to that name. */
   isPlainFreed: boolean;
+  /** It has the events of the tags that are too many. */
+  readonly isOverflow: boolean;
   /** No longer in the writer's table: whoever cached it must look it up again. */
   isGone: boolean;
 }
 
-export function createOutput(name: OutputName, group: string, sliceEndMs: number): Output {
+export function createOutput(
+  name: OutputName,
+  group: string,
+  sliceEndMs: number,
+  isOverflow = false,
+): Output {
   return {
+    isOverflow,
     name,
     group,
     sliceEndMs,
@@ -55,13 +64,15 @@ export function createOutput(name: OutputName, group: string, sliceEndMs: number
 export class Segment {
   readonly id: number;
   readonly output: Output;
+  /** Its file is a series of gzip members from the start; what waits is plain either way. */
+  readonly isGzip: boolean;
   /** Relative to `base_dir`; `''` until it has a name. */
   path = '';
   /** The name on disk while a rename is announced and not yet done. */
   from: string | undefined;
   /** Bytes in the file, as far as we wrote them. */
   length = 0;
-  /** Bytes written and waiting. */
+  /** Bytes written and waiting; of no meaning where they are compressed. */
   size = 0;
   ino = 0;
   fd = -1;
@@ -76,13 +87,21 @@ export class Segment {
   /** Nobody may close its descriptor at the moment. */
   isBusy = false;
   pending: Pending | undefined;
+  /** The one that has what did not fit into this one. */
+  successor: Segment | undefined;
   /** What came in during the last cycle: busy outputs get large chunks, a million idle ones small ones. */
   #expectedBytes = 0;
 
-  constructor(id: number, output: Output, openedAtMs: number) {
+  constructor(id: number, output: Output, openedAtMs: number, isGzip = false) {
     this.id = id;
     this.output = output;
     this.openedAtMs = openedAtMs;
+    this.isGzip = isGzip;
+  }
+
+  /** What its file's names end in after those that its output gives. */
+  get suffix(): string {
+    return this.isGzip ? GZIP_SUFFIX : '';
   }
 
   /** Adds event i of the batch and a newline, `length` bytes in all. */
@@ -107,6 +126,19 @@ export class Segment {
     pending.bytes += length;
     this.size += length;
     return at;
+  }
+
+  /** Goes on where another one is full: everything that waits for that one is this one's. */
+  takeOver(full: Segment): void {
+    this.pending = full.pending;
+    this.#expectedBytes = full.#expectedBytes;
+    this.lastAppendMs = full.lastAppendMs;
+    this.isClosing = full.isClosing;
+    this.isQueued = full.isQueued;
+    full.pending = undefined;
+    full.isClosing = true;
+    full.isQueued = false;
+    full.successor = this;
   }
 
   /** Takes what waits, as buffers to be written one after the other. */

@@ -1,83 +1,66 @@
-// Puts accepted events into segments, exactly once. Appending only copies bytes into memory; everything that touches
-// the disk happens in cycles, one at a time, each over exactly what was accepted up to one moment:
+// Takes events in and has them written, exactly once. Appending only copies bytes into memory; everything that touches
+// the disk happens in cycles, one at a time, each over exactly what was accepted up to one moment: what a cycle does
+// on disk is `segment-files.ts`. One that ends at a marker also makes everything durable and gives receipts.
 //
-//   1. names for new and for closing segments;
-//   2. the record of what is about to be created or renamed is saved (`SegmentStore.begin`);
-//   3. renames, then creations, then writes;
-//   4. where the cycle ends at a marker: fdatasync, directories, receipts.
-//
-// A fault of the disk makes the step wait and try again (`retry`); memory stays bounded because `room` holds back
-// the stream. What is done with closed segments afterwards (compression, retention) is `finish.ts`.
-import { constants } from 'node:fs';
-import { systemCode } from '../../errors.js';
+// A plain file is written soon after its events were accepted. Where files are compressed as they are written
+// (`isGzip`), bytes wait for a marker, or until too many wait: each cycle writes a file whole gzip members only
+// (`members.ts`), so a receipt is always the end of one. Memory is bounded either way: `room` holds back the stream.
 import type { EventBatch } from '../../event/batch.js';
-import type { FileSystem } from '../../file-system.js';
-import { writeAll } from '../../position/durable-file.js';
 import type { Receipt, SegmentRecord } from '../../position/position.js';
-import { retry } from '../../pipeline/backoff.js';
-import type { RetryOptions } from '../../pipeline/backoff.js';
-import type { SegmentStore } from '../../pipeline/component.js';
-import { Descriptors, touched } from './descriptors.js';
-import type { Directories } from './directories.js';
 import type { Closed } from './finish.js';
-import { Listings, nameSegment } from './naming.js';
+import { compressJobs } from './members.js';
+import { SegmentFiles } from './segment-files.js';
+import type { Job, SegmentFilesOptions } from './segment-files.js';
 import { chunkPool, Segment } from './segment.js';
 import type { Output } from './segment.js';
 
-/** Accepted and not yet written bytes above which the stream is held back, and above which a cycle starts at once. */
-const MAX_PENDING_BYTES = 12 * 1024 * 1024;
-const FLUSH_BYTES = 6 * 1024 * 1024;
+const MIB = 1024 * 1024;
+/** Accepted bytes, not yet written: so many hold back the stream, and at so many that no cycle has taken one begins. */
+const PLAIN_LIMITS = { pendingBytes: 12 * MIB, flushBytes: 6 * MIB };
+/** Longer members are smaller; beyond 1 MiB each hardly. Half of what waits stays when a cycle begins for its size. */
+const GZIP_LIMITS = { pendingBytes: 24 * MIB, flushBytes: 16 * MIB };
+
 /**
  * What a segment that waits for its cycle counts besides its bytes: about the memory that it, its names and its entry in
  * the record take, so that a batch of small events for as many files is held back like any other.
  */
 const SEGMENT_COST_BYTES = 1024;
-/** libuv runs four file operations at a time by default. */
-const PARALLEL = 4;
 
-export interface WriterOptions extends RetryOptions {
-  /** The sink's name in the record. */
-  sink: string;
-  fs: FileSystem;
-  directories: Directories;
-  store: SegmentStore;
+export interface WriterOptions extends SegmentFilesOptions {
   now: () => number;
-  mode: number;
   maxBytes: number;
-  maxOpenFiles: number;
   flushIntervalMs: number;
-  isFsync: boolean;
+  /** New segments are compressed as they are written. Default: no. */
+  isGzip?: boolean;
 }
 
-/** What one cycle does to one segment. */
-interface Job {
-  segment: Segment;
-  buffers: Buffer[];
-  isClosing: boolean;
+/** A flush that waits for its turn, and whether it takes all or only what makes the most room. */
+interface DueFlush {
+  isAll: boolean;
 }
 
 export class SegmentWriter {
   readonly #options: WriterOptions;
-  readonly #descriptors: Descriptors;
+  readonly #isGzip: boolean;
+  readonly #limits: typeof PLAIN_LIMITS;
+  readonly #files: SegmentFiles;
   /** Segments with something to do in the next cycle. */
   #queued: Segment[] = [];
-  /** Segments written since the last marker. */
-  readonly #dirty = new Set<Segment>();
-  /** Segments that a settled and not yet committed marker closes, by id. */
-  readonly #closed = new Map<number, Closed>();
   /** Accepted and not yet written, and what of it no cycle has taken yet. */
   #pendingBytes = 0;
   #untakenBytes = 0;
   #cycles: Promise<void> = Promise.resolve();
-  /** The flush that is waiting for its turn; it takes what is there when that comes. */
-  #dueFlush: symbol | undefined;
+  /** It takes what is there when its turn comes. */
+  #dueFlush: DueFlush | undefined;
   #timer: NodeJS.Timeout | undefined;
   #roomWaiters: (() => void)[] = [];
   #failure: unknown;
 
   constructor(options: WriterOptions) {
     this.#options = options;
-    this.#descriptors = new Descriptors(options.fs, options.directories, options.maxOpenFiles);
+    this.#isGzip = options.isGzip ?? false;
+    this.#limits = this.#isGzip ? GZIP_LIMITS : PLAIN_LIMITS;
+    this.#files = new SegmentFiles(options);
   }
 
   /** Appends event i to an output's open segment, or to a new one where that is full. `nowMs` is the time of the call. */
@@ -97,13 +80,13 @@ export class SegmentWriter {
   /** Resolves when there is room for more. Rejects when writing has failed for good. */
   async room(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure as Error;
-    if (this.#untakenBytes >= FLUSH_BYTES) this.#flush();
-    else if (this.#untakenBytes > 0) {
+    if (this.#untakenBytes >= this.#limits.flushBytes) this.#flush(!this.#isGzip);
+    if (this.#untakenBytes > 0) {
       this.#timer ??= setTimeout(() => {
-        this.#flush();
+        this.#flush(true);
       }, this.#options.flushIntervalMs);
     }
-    while (this.#pendingBytes >= MAX_PENDING_BYTES && this.#failure === undefined) {
+    while (this.#pendingBytes >= this.#limits.pendingBytes && this.#failure === undefined) {
       await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
     }
   }
@@ -116,7 +99,7 @@ export class SegmentWriter {
     const jobs = this.#take();
     return this.#enqueue(async () => {
       await this.#write(jobs);
-      return this.#commit();
+      return this.#files.commit();
     });
   }
 
@@ -129,47 +112,48 @@ export class SegmentWriter {
     this.#queue(active);
   }
 
-  /** Takes in an open segment of the last run: events go on being appended to it. */
+  /**
+   * Takes in an open segment of the last run: events go on being appended to it, unless it is compressed otherwise
+   * than new ones are; then it is closed.
+   */
   adopt(output: Output, record: SegmentRecord, path: string): void {
-    const segment = new Segment(record.id, output, record.openedAtMs);
+    this.closeActive(output);
+    const segment = new Segment(record.id, output, record.openedAtMs, record.gzip);
     segment.path = path;
     segment.length = segment.size = record.length;
     segment.ino = record.ino;
     segment.lastAppendMs = this.#options.now();
     output.active = segment;
-    if (path === output.name.key) output.isPlainUsed = true;
+    if (path === output.name.key + segment.suffix) output.isPlainUsed = true;
+    if (segment.isGzip !== this.#isGzip) this.closeActive(output);
   }
 
   /** Something was appended or closed since the last marker. */
   get hasChanges(): boolean {
-    return this.#queued.length > 0 || this.#dirty.size > 0 || this.#pendingBytes > 0;
+    return this.#queued.length > 0 || this.#files.isDirty || this.#pendingBytes > 0;
   }
 
   /** The closed segments among those whose receipts were saved: nothing is ever written to them again. */
   takeClosed(receipts: readonly Receipt[]): Closed[] {
-    const taken: Closed[] = [];
-    for (const { id } of receipts) {
-      const closed = this.#closed.get(id);
-      if (closed) taken.push(closed);
-      this.#closed.delete(id);
-    }
-    return taken;
+    return this.#files.takeClosed(receipts);
   }
 
   /** Closes descriptors. What is pending and not settled is dropped: it will be read again. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#cycles;
-    await this.#descriptors.closeAll();
+    await this.#files.close();
   }
 
   #segmentFor(output: Output, length: number, nowMs: number): Segment {
+    const { maxBytes, store } = this.#options;
     let segment = output.active;
-    if (segment && segment.size + length > this.#options.maxBytes && segment.size > 0) {
+    // How long the bytes become that are compressed is known only when they are: `#divide`.
+    if (!this.#isGzip && segment && segment.size + length > maxBytes && segment.size > 0) {
       this.closeActive(output);
       segment = undefined;
     }
-    segment ??= output.active = new Segment(this.#options.store.nextSegmentId(), output, nowMs);
+    segment ??= output.active = new Segment(store.nextSegmentId(), output, nowMs, this.#isGzip);
     segment.lastAppendMs = nowMs;
     this.#queue(segment);
     this.#pendingBytes += length;
@@ -191,19 +175,38 @@ export class SegmentWriter {
     const segments = this.#queued;
     this.#queued = [];
     this.#untakenBytes = 0;
-    return segments.map((segment) => {
-      segment.isQueued = false;
-      return { segment, buffers: segment.takePending(), isClosing: segment.isClosing };
-    });
+    return segments.map(jobOf);
   }
 
-  #flush(): void {
-    if (this.#dueFlush) return;
-    const flush = (this.#dueFlush = Symbol('flush'));
+  /** Takes what makes the most room: the longest members, half of the bytes that wait; and what is to be closed. */
+  #takeLongest(): Job[] {
+    // A closing segment goes before the next one of its output, which must not be named or written first.
+    const weight = ({ isClosing, pending }: Segment): number =>
+      isClosing ? Infinity : (pending?.bytes ?? 0);
+    const segments = this.#queued.sort((a, b) => (weight(a) === weight(b) ? 0 : weight(b) - weight(a)));
+    const enoughBytes = this.#untakenBytes / 2;
+    let bytes = 0;
+    let count = 0;
+    for (const segment of segments) {
+      if (bytes >= enoughBytes && !segment.isClosing) break;
+      bytes += SEGMENT_COST_BYTES + (segment.pending?.bytes ?? 0);
+      count++;
+    }
+    this.#queued = segments.slice(count);
+    this.#untakenBytes -= bytes;
+    return segments.slice(0, count).map(jobOf);
+  }
+
+  #flush(isAll: boolean): void {
+    if (this.#dueFlush) {
+      this.#dueFlush.isAll ||= isAll;
+      return;
+    }
+    const flush: DueFlush = (this.#dueFlush = { isAll });
     this.#enqueue(async () => {
       if (this.#dueFlush !== flush) return;
       this.#dueFlush = undefined;
-      await this.#write(this.#take());
+      await this.#write(flush.isAll ? this.#take() : this.#takeLongest());
     }).catch(() => {
       // Kept in #failure: the next `room` or `settle` tells.
     });
@@ -230,154 +233,65 @@ export class SegmentWriter {
   }
 
   async #write(jobs: Job[]): Promise<void> {
-    if (jobs.length === 0) return;
-    const begun = await this.#name(jobs);
-    if (begun.length > 0) await this.#options.store.begin(begun);
-    await this.#renameAll(jobs);
-    for (const { segment } of jobs) if (segment.fd < 0 && segment.ino === 0) await this.#create(segment);
-    await eachInParallel(jobs, (job) => this.#writeOne(job));
-  }
-
-  /** Names what is new or is renamed; returns the entries that the record must hold before it happens. */
-  async #name(jobs: Job[]): Promise<SegmentRecord[]> {
-    const begun: SegmentRecord[] = [];
-    const listings = this.#listings();
-    for (const { segment, isClosing } of jobs) {
-      const isNamed = await this.#retry('look for a free name', () =>
-        nameSegment(this.#options.fs, this.#options.directories, listings, segment, isClosing),
-      );
-      if (isNamed) begun.push(this.#recordOf(segment));
-    }
-    return begun;
-  }
-
-  async #renameAll(jobs: Job[]): Promise<void> {
-    const { fs, directories } = this.#options;
-    let isAny = false;
-    for (const { segment } of jobs) {
-      const { from, path } = segment;
-      if (from === undefined || segment.ino === 0) continue;
-      isAny = true;
-      await this.#retry(`rename ${from}`, async () => {
-        const target = directories.absolute(path);
-        try {
-          await fs.rename(directories.absolute(from), target);
-        } catch (error) {
-          if (systemCode(error) !== 'ENOENT') throw error;
-          throw touched(directories.absolute(from), 'it was taken away');
-        }
+    if (this.#isGzip) await this.#writeMembers(jobs);
+    else {
+      await this.#files.write(jobs, (buffer) => {
+        this.#pendingBytes -= buffer.length;
+        chunkPool.give(buffer);
       });
-      directories.touch(segment.output.name.directory);
     }
-    // A name that becomes free is not used again before its old file is durably elsewhere.
-    if (isAny) await this.#retry('make renames durable', () => directories.sync());
+    this.#pendingBytes -= jobs.length * SEGMENT_COST_BYTES;
   }
 
-  async #create(segment: Segment): Promise<void> {
-    const { fs, directories, mode, store } = this.#options;
-    const fd = await this.#retry(`create ${segment.path}`, async () => {
-      await directories.ensure(segment.output.name.directory);
-      try {
-        const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-        return await fs.open(directories.absolute(segment.path), flags, mode);
-      } catch (error) {
-        if (systemCode(error) === 'EEXIST') {
-          // Someone was faster: theirs stays, ours gets the next free name, and the record says so first.
-          segment.path = '';
-          await nameSegment(fs, directories, this.#listings(), segment, segment.isClosing);
-          await store.begin([this.#recordOf(segment)]);
-        }
-        throw error;
-      }
+  async #writeMembers(jobs: Job[]): Promise<void> {
+    const compressed = await compressJobs(jobs, (plainBytes, memberBytes) => {
+      this.#pendingBytes += memberBytes - plainBytes;
     });
-    await this.#retry(`set the mode of ${segment.path}`, () => fs.fchmod(fd, mode));
-    segment.ino = (await this.#retry(`look at ${segment.path}`, () => fs.fstat(fd))).ino;
-    directories.touch(segment.output.name.directory);
-    await this.#descriptors.adopt(segment, fd);
+    const divided = compressed.flatMap((job) => this.#divide(job));
+    await this.#files.write(divided, (member) => {
+      this.#pendingBytes -= member.length;
+    });
   }
 
-  async #writeOne({ segment, buffers, isClosing }: Job): Promise<void> {
-    this.#dirty.add(segment);
-    for (const buffer of buffers) {
-      await this.#retry(`write to ${segment.path}`, () =>
-        this.#descriptors.use(segment, (fd) => writeAll(this.#options.fs, fd, buffer, segment.length)),
-      );
-      segment.length += buffer.length;
-      this.#pendingBytes -= buffer.length;
-      chunkPool.give(buffer);
+  /** Closes the file of a job before a member that would make it longer than a file may be: a new one has the rest. */
+  #divide(job: Job): Job[] {
+    const { maxBytes } = this.#options;
+    const parts: Job[] = [];
+    let segment = newestOf(job.segment);
+    let { length } = segment;
+    let buffers: Buffer[] = [];
+    for (const member of job.buffers) {
+      if (length > 0 && length + member.length > maxBytes) {
+        parts.push({ segment, buffers, isClosing: true });
+        segment = this.#succeed(segment);
+        length = 0;
+        buffers = [];
+      }
+      buffers.push(member);
+      length += member.length;
     }
-    this.#pendingBytes -= SEGMENT_COST_BYTES;
-    if (isClosing) segment.isFinal = true;
+    return [...parts, { segment, buffers, isClosing: job.isClosing }];
   }
 
-  async #commit(): Promise<Receipt[]> {
-    const { fs, directories, isFsync } = this.#options;
-    const segments = [...this.#dirty];
-    await eachInParallel(segments, async (segment) => {
-      await this.#retry(`make ${segment.path} durable`, () => this.#check(segment));
-      if (isFsync) {
-        await this.#retry(`make ${segment.path} durable`, () =>
-          this.#descriptors.use(segment, (fd) => fs.fdatasync(fd)),
-        );
-      }
-      if (segment.isFinal) await this.#descriptors.close(segment);
-    });
-    if (isFsync) await this.#retry('make directories durable', () => directories.sync());
-    this.#dirty.clear();
-    return segments.map((segment) => {
-      const { id, length, ino, isFinal, output } = segment;
-      const isRenamed = segment.from !== undefined;
-      segment.from = undefined;
-      const path = directories.absolute(segment.path);
-      if (isFinal) this.#closed.set(id, { id, path, length, ino, group: output.group });
-      return { id, length, ino, closed: isFinal, isRenamed };
-    });
-  }
-
-  /** The file under the segment's name must still be ours and whole: what goes into a removed one is lost. */
-  async #check(segment: Segment): Promise<void> {
-    const path = this.#options.directories.absolute(segment.path);
-    const found = await this.#options.fs.lstat(path).catch((error: unknown) => {
-      if (systemCode(error) === 'ENOENT') throw touched(path, 'it was taken away');
-      throw error;
-    });
-    if (found.ino !== segment.ino) throw touched(path, 'another file is in its place');
-    if (found.size < segment.length) throw touched(path, 'it became shorter');
-  }
-
-  #recordOf(segment: Segment): SegmentRecord {
-    const { output, path, from } = segment;
-    const { sink, directories } = this.#options;
-    return {
-      id: segment.id,
-      sink,
-      path: directories.absolute(path),
-      ...(from === undefined ? {} : { from: directories.absolute(from) }),
-      key: output.name.key,
-      ...(output.group === output.name.key ? {} : { group: output.group }),
-      ...(output.sliceEndMs === Infinity ? {} : { sliceEndMs: output.sliceEndMs }),
-      length: 0,
-      ino: 0,
-      openedAtMs: segment.openedAtMs,
-    };
-  }
-
-  #listings(): Listings {
-    return new Listings(this.#options.fs, this.#options.directories);
-  }
-
-  #retry<T>(action: string, operation: () => Promise<T>): Promise<T> {
-    return retry(this.#options, action, operation);
+  /** A new segment in the place of one that is full, also for what was appended to that one meanwhile. */
+  #succeed(full: Segment): Segment {
+    const { store, now } = this.#options;
+    const next = new Segment(store.nextSegmentId(), full.output, now(), true);
+    next.takeOver(full);
+    if (full.output.active === full) full.output.active = next;
+    if (next.isQueued) this.#queued[this.#queued.indexOf(full)] = next;
+    return next;
   }
 }
 
-async function eachInParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < items.length) {
-      const item = items[next++];
-      if (item !== undefined) await run(item);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(PARALLEL, items.length) }, worker));
+function jobOf(segment: Segment): Job {
+  segment.isQueued = false;
+  return { segment, buffers: segment.takePending(), isClosing: segment.isClosing };
+}
+
+/** What is now in the place of a segment that was perhaps full before its job's turn came. */
+function newestOf(segment: Segment): Segment {
+  let newest = segment;
+  while (newest.successor) newest = newest.successor;
+  return newest;
 }

@@ -129,6 +129,17 @@ const modes: Mode[] = [
       max_open_files: 1,
     },
   },
+  { name: 'stream', options: { path: '{{ tag }}.log', rotate: { max_bytes: '200B' }, compress: 'stream' } },
+  {
+    name: 'stream, sliced, few descriptors, members between markers',
+    options: {
+      path: '{{ tag }}/%Y.log',
+      rotate: { max_bytes: '300B' },
+      compress: 'stream',
+      max_open_files: 1,
+      flush_interval: '1ms',
+    },
+  },
 ];
 
 for (const mode of modes) {

@@ -1,14 +1,14 @@
 // The small pure decisions of the files sink: names, encoding, closing, pruning.
 import t from 'tap';
 import fc from 'fast-check';
-import { encodeValue } from '../../../src/sink/files/encode.js';
+import { encodeValue, OVERFLOW } from '../../../src/sink/files/encode.js';
 import {
   highestSequences,
   numberedPath,
   outputName,
   sequenceKey,
 } from '../../../src/sink/files/segment-name.js';
-import { filesToPrune } from '../../../src/sink/files/retention.js';
+import { filesOverTotal, filesToPrune, isLimited } from '../../../src/sink/files/retention.js';
 import { isDue } from '../../../src/sink/files/rotate.js';
 import { createOutput, Segment } from '../../../src/sink/files/segment.js';
 import { fromText } from '../../../src/event/byte-string.js';
@@ -155,7 +155,7 @@ const files = [1, 2, 3, 4].map((n) => ({
   ino: n,
   closedAtMs: n * 1000,
 }));
-const unlimited = { keep: Infinity, keepBytes: Infinity, keepAgeMs: Infinity };
+const unlimited = { keep: Infinity, keepBytes: Infinity, keepAgeMs: Infinity, keepTotalBytes: Infinity };
 const pruned = (limits: Partial<typeof unlimited>, nowMs = 5000) =>
   filesToPrune(files, { ...unlimited, ...limits }, nowMs).map(({ path }) => path);
 
@@ -166,4 +166,35 @@ t.test('the oldest files are pruned until count, bytes and age are within their 
   t.same(pruned({ keepBytes: 25 }), ['/f1', '/f2']);
   t.same(pruned({ keepAgeMs: 2500 }), ['/f1', '/f2']);
   t.same(pruned({ keep: 3, keepBytes: 20 }), ['/f1', '/f2']);
+});
+
+t.test('the oldest files of the whole sink are pruned until their bytes are within the limit', async (t) => {
+  const over = (keepTotalBytes: number) =>
+    filesOverTotal(files, 40, { ...unlimited, keepTotalBytes }).map(({ path }) => path);
+  t.same(over(Infinity), []);
+  t.same(over(40), []);
+  t.same(over(39), ['/f1']);
+  t.same(over(30), ['/f1']);
+  t.same(over(11), ['/f1', '/f2', '/f3']);
+  t.same(over(0), ['/f1', '/f2', '/f3', '/f4']);
+});
+
+t.test('any one limit is a limit', async (t) => {
+  t.equal(isLimited(unlimited), false);
+  for (const name of Object.keys(unlimited)) t.equal(isLimited({ ...unlimited, [name]: 5 }), true, name);
+});
+
+t.test('no value, and no row of values, contains what stands for a value in an overflow path', async (t) => {
+  const value = fc.oneof(
+    fc.constantFrom('', '%', '~', OVERFLOW, '%~', 'overflow', '~overflow', OVERFLOW.repeat(20)),
+    fc.string({ unit: 'binary-ascii', maxLength: 100 }),
+  );
+  fc.assert(
+    fc.property(fc.array(value, { maxLength: 4 }), (values) => {
+      const path = values.map((each) => encodeValue(each, 80)).join('');
+      return !path.includes(OVERFLOW);
+    }),
+    { numRuns: 5000 },
+  );
+  t.equal(encodeValue(OVERFLOW, 80), '%25%7Eoverflow');
 });

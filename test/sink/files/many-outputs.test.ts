@@ -139,7 +139,7 @@ async function heldFinisher(t: { testdir(): string }, drain: AbortController) {
     drain: drain.signal,
     isCompressed: false,
     mode: 0o640,
-    retention: { keep: Infinity, keepBytes: Infinity, keepAgeMs: Infinity },
+    retention: { keep: Infinity, keepBytes: Infinity, keepAgeMs: Infinity, keepTotalBytes: Infinity },
     catalog: undefined,
     now: () => 0,
   });

@@ -25,6 +25,14 @@ t.test('values and the event time make the path; the group is the path without t
   t.same(render('%Y/%j/%H-%M-%S%%.log', []).key, '2026/034/04-05-06%.log');
 });
 
+t.test('the path of the overflow file has the same word for each value, and the time', async (t) => {
+  const template = parsed('{{ tag }}/{{ tag }}.%Y.log');
+  t.same(renderPath(template, sliceOf(template.unit, 0), undefined), {
+    key: '%~overflow/%~overflow.1970.log',
+    group: '%~overflow/%~overflow..log',
+  });
+});
+
 t.test('letters in a value are never taken for a time', async (t) => {
   t.equal(render('{{ tag }}.log', ['%Y%H']).key, '%25Y%25H.log');
 });
@@ -68,6 +76,7 @@ t.test('what could leave base_dir, collide, or become too long is a fault', asyn
     ['', /empty/],
     ['x~1', /`~`/],
     ['%Q.log', /%Q is no part of a time/],
+    ['{{ tag }}.log.gz', /ends in `\.gz`/],
     ['x%', /is no part of a time/],
     ['x'.repeat(250), /longer than 255/],
     ['{{ tag }}{{ tag }}{{ tag }}{{ tag }}', /longer than 255/],
