@@ -23,6 +23,7 @@ const MAX_PEAK_BYTES = 150e6;
 const MAX_REDACTING = 1.15;
 const RAW = 'Headgate, plain files';
 const GZIP = 'Headgate, compressed when rotated';
+const STREAM = 'Headgate, compressed as they are written';
 const HOURLY = 'Headgate, plain files by the hour';
 const REDACTED = 'Headgate, plain files, `redact` with nothing to redact';
 const REMOVED = 'Headgate, plain files, one field removed of each event';
@@ -57,7 +58,7 @@ function contentBytes(path) {
 }
 
 /**
- * @param {'none' | 'on_rotate'} compress
+ * @param {'none' | 'on_rotate' | 'stream'} compress
  * @param {string} path of the outputs
  * @param {string} [processor] besides the one that tags
  * @returns {Usage}
@@ -168,6 +169,7 @@ async function bench() {
         ),
       ],
       [GZIP, complete(bytes, () => measureHeadgate('on_rotate', '{{ tag }}.%Y%m%d%H.log'))],
+      [STREAM, complete(bytes, () => measureHeadgate('stream', '{{ tag }}.%Y%m%d%H.log'))],
     ]),
   );
   const ratio = (programs.get(RAW)?.cpuSeconds ?? NaN) / (programs.get(YARDSTICK)?.cpuSeconds ?? NaN);
