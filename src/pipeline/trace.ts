@@ -106,6 +106,7 @@ const refuse = (): never => {
   throw new Error('impossible: a trace writes nothing');
 };
 const untouched: SegmentStore = {
+  segments: [],
   nextSegmentId: refuse,
   begin: refuse,
   amend: refuse,

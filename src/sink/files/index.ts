@@ -24,7 +24,7 @@ import { restoreSegments } from './restore.js';
 import { isDue } from './rotate.js';
 import { createOutput } from './segment.js';
 import type { Output } from './segment.js';
-import { outputName } from './segment-name.js';
+import { GZIP_SUFFIX, outputName } from './segment-name.js';
 import { SegmentWriter } from './writer.js';
 
 /** How often outputs are looked at that may be due to close. */
@@ -53,6 +53,8 @@ export class FilesSink implements Sink {
   readonly #baseDir: string;
   readonly #maxOpenOutputs: number;
   readonly #template: PathTemplate;
+  /** What an open file's name ends in after its rendered path. */
+  readonly #suffix: string;
   readonly #values: ((batch: EventBatch, i: number) => ByteString)[];
   readonly #time: (batch: EventBatch, i: number) => number;
   readonly #rotate: { maxAgeMs: number; graceMs: number };
@@ -95,6 +97,7 @@ export class FilesSink implements Sink {
     const { fs, log, metrics, signal, drain, store, clock, component } = context;
     const mode = Number.parseInt(options.mode, 8);
     const isGzip = options.compress === 'stream';
+    this.#suffix = isGzip ? GZIP_SUFFIX : '';
     const common = { component, log, metrics, signal, drain, fs, store, mode, now: () => clock.now() };
     const { max_tags: maxTags } = options;
     if (isLimited(retention) || maxTags !== undefined) {
@@ -125,7 +128,7 @@ export class FilesSink implements Sink {
   destination(batch: EventBatch, i: number): string {
     const slice = sliceOf(this.#template.unit, this.#time(batch, i));
     const values = this.#values.map((value) => value(batch, i));
-    return `${this.#baseDir}/${renderPath(this.#template, slice, values).key}`;
+    return `${this.#baseDir}/${renderPath(this.#template, slice, values).key}${this.#suffix}`;
   }
 
   async open(recovery: Recovery): Promise<void> {

@@ -260,6 +260,16 @@ t.test('after a gap a file keeps every whole member and loses the torn one', asy
   t.equal(statSync(path).size, second);
 });
 
+t.test('where an event would be put is the name of the compressed file', async (t) => {
+  const directory = t.testdir();
+  const options = { base_dir: '/out', path: '{{ tag }}.log', compress: 'stream' };
+  const sink = filesSink.create(
+    Value.Default(filesSink.options, options) as typeof options,
+    await sinkContext({ directory }),
+  );
+  t.equal(sink.destination(batchOf([{ tag: 'x', line: '' }]).batch, 0), '/out/x.log.gz');
+});
+
 function positionOf(): SourcePosition {
   return { paths: [], readFrom: 'beginning' };
 }
