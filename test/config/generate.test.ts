@@ -27,6 +27,7 @@ t.test('a pipeline may have its declared keys only, and needs those without defa
     'sinks',
     'commit_interval',
     'quarantine',
+    'tests',
   ]);
 });
 

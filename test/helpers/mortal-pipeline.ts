@@ -44,6 +44,7 @@ export const MODES: readonly Mode[] = [
   { name: 'on_rotate', sink: "path: '{{ tag }}.log', compress: on_rotate, max_open_files: 1", deaths },
   { name: 'sliced', sink: "path: '{{ tag }}/%Y%m%dT%H.log', compress: on_rotate", deaths },
   { name: 'kept', sink: "path: '{{ tag }}.log', compress: on_rotate", keep: 2, deaths },
+  { name: 'stream', sink: "path: '{{ tag }}.log', compress: stream", keep: 2, deaths },
   { name: 'unsynced', sink: "path: '{{ tag }}.log', durability: write", deaths: ['process'] },
 ];
 

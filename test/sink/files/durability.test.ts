@@ -56,7 +56,7 @@ t.test('a closed file that a killed process removed does not come back beside it
 t.test('a pruned file does not come back', async (t) => {
   const { disk, fs, names, place } = machine();
   const { path, length, ino } = place('/out/a.log');
-  const catalog = new Catalog(fs, '/state/closed.jsonl');
+  const catalog = new Catalog(fs, '/state/closed.jsonl', false);
   await catalog.open();
   const file = { path, ino, bytes: length, group: 'a', closedAtMs: 0 };
   await catalog.add(file);
@@ -68,11 +68,11 @@ t.test('a pruned file does not come back', async (t) => {
 t.test('a file that a killed process pruned does not come back unknown', async (t) => {
   const { disk, fs, names, place } = machine();
   const { path, length, ino } = place('/out/a.log');
-  const catalog = new Catalog(fs, '/state/closed.jsonl');
+  const catalog = new Catalog(fs, '/state/closed.jsonl', false);
   await catalog.open();
   await catalog.add({ path, ino, bytes: length, group: 'a', closedAtMs: 0 });
   await fs.unlink(path);
-  await new Catalog(fs, '/state/closed.jsonl').open();
+  await new Catalog(fs, '/state/closed.jsonl', false).open();
   disk.cutPower(nothingSurvives);
   t.same(names(), []);
 });
@@ -88,9 +88,9 @@ t.test('files that close at the same time are all in the catalog, in the order o
     return run(args);
   }, fs);
   const context = await sinkContext({ directory: '/state', fs: slow });
-  const catalog = new Catalog(slow, '/state/closed.jsonl');
+  const catalog = new Catalog(slow, '/state/closed.jsonl', false);
   await catalog.open();
-  const retention = { keep: 9, keepBytes: Infinity, keepAgeMs: Infinity };
+  const retention = { keep: 9, keepBytes: Infinity, keepAgeMs: Infinity, keepTotalBytes: Infinity };
   const finisher = new Finisher({
     ...context,
     isCompressed: true,
@@ -102,7 +102,7 @@ t.test('files that close at the same time are all in the catalog, in the order o
   for (const segment of closed) finisher.add(segment);
   await finisher.drain();
   disk.cutPower(nothingSurvives);
-  const next = new Catalog(startProcess(disk).fs, '/state/closed.jsonl');
+  const next = new Catalog(startProcess(disk).fs, '/state/closed.jsonl', false);
   await next.open();
   t.same(
     next.groups.get('g')?.map(({ path }) => path),
