@@ -67,7 +67,8 @@ function hexAt(data: Buffer, at: number): number {
   return value;
 }
 
-function writeCodePoint(target: Uint8Array, at: number, codePoint: number): number {
+/** Writes a code point as UTF-8, a surrogate too, to `target` at `at`; returns where it ends. */
+export function writeCodePoint(target: Uint8Array, at: number, codePoint: number): number {
   let to = at;
   if (codePoint < 0x80) {
     target[to++] = codePoint;

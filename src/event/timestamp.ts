@@ -1,4 +1,4 @@
-// Reads RFC 3339 timestamps out of bytes, as kube-apiserver writes them: `2026-11-21T09:31:11.543895Z`, with 0 to 9
+// Reads RFC 3339 timestamps out of bytes and writes them, as kube-apiserver does: `2026-11-21T09:31:11.543895Z`, with 0 to 9
 // digits of a second's fraction, and `Z` or a numeric offset. Makes no string and no Date in the common case.
 
 const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
@@ -47,6 +47,42 @@ export function parseTimestamp(data: Uint8Array, start: number, end: number): nu
 export function timestampMs(text: string): number | undefined {
   const us = parseTimestamp(Buffer.from(text), 0, Buffer.byteLength(text));
   return Number.isNaN(us) ? undefined : Math.floor(us / 1000);
+}
+
+/** How long a timestamp is that `writeTimestamp` writes. */
+export const TIMESTAMP_BYTES = 27;
+
+// The last day that was written.
+let writtenDay = -1;
+const writtenDate = Buffer.from('0000-00-00T00:00:00.000000Z');
+
+/**
+ * Writes microseconds since the epoch as the API server writes a time, `2026-11-21T09:31:11.543895Z`, to `target` at
+ * `at`, which must have room for it; returns where it ends.
+ */
+export function writeTimestamp(target: Buffer, at: number, us: number): number {
+  const day = Math.floor(us / 86_400e6);
+  if (day !== writtenDay) {
+    writtenDate.write(new Date(day * 86_400e3).toISOString().slice(-24, -14), 'latin1');
+    writtenDay = day;
+  }
+  for (let i = 0; i < TIMESTAMP_BYTES; i++) target[at + i] = writtenDate[i] as number;
+  const usOfDay = us - day * 86_400e6;
+  const seconds = Math.floor(usOfDay / 1e6);
+  writeDigits(target, at + 11, 2, Math.floor(seconds / 3600));
+  writeDigits(target, at + 14, 2, Math.floor(seconds / 60) % 60);
+  writeDigits(target, at + 17, 2, seconds % 60);
+  writeDigits(target, at + 20, 6, usOfDay - seconds * 1e6);
+  return at + TIMESTAMP_BYTES;
+}
+
+function writeDigits(target: Buffer, at: number, count: number, value: number): void {
+  let rest = value;
+  for (let p = at + count - 1; p >= at; p--) {
+    const tenth = Math.floor(rest / 10);
+    target[p] = ZERO + rest - tenth * 10;
+    rest = tenth;
+  }
 }
 
 function startOfDay(year: number, month: number, day: number): number {
