@@ -1,25 +1,47 @@
 // Turns the lines of a chunk into a batch of events, one JSON object a line. A line that is none is not given up
-// at once: `broken-line.ts` says what it is and which event can be saved from it. Nothing is parsed and no byte is
-// copied.
+// at once: `legacy-pairs.ts` takes it where it is of the legacy log, and else `broken-line.ts` says what it is and which
+// event can be saved from it. Of JSON lines nothing is parsed and no byte is copied.
 //
-// Invariant: each line, or part of a torn line, is an event, blank, or quarantined, and counted as exactly one of them.
+// Invariant: each line, or part of a torn line, is an event, joined to one, blank, or quarantined, and counted as exactly
+// one of them; that of an open entry when its event is given out.
 import { EventArrays, EventBatch, SLOT_STRIDE } from '../event/batch.js';
-import type { Chunk, QuarantineEntry, QuarantineReason } from '../event/batch.js';
+import type {
+  Chunk,
+  EventBatchParts,
+  LineOrigin,
+  QuarantineEntry,
+  QuarantineReason,
+} from '../event/batch.js';
 import type { ByteString } from '../event/byte-string.js';
 import type { FieldRegistry } from '../event/fields.js';
 import { NEWLINE } from '../event/json-reader.js';
 import { compileScanner } from '../event/scan.js';
 import type { Scanner } from '../event/scan.js';
 import type { PipelineMetrics } from '../metrics.js';
+import type { OpenEntry } from '../position/position.js';
+import type { Decoder, LineFormat } from './decoder.js';
+import { LegacyEventWriter } from './legacy-event.js';
+import { mayBeLegacy, NO_TIME } from './legacy-line.js';
+import type { LegacyLine } from './legacy-line.js';
+import { LegacyPairs } from './legacy-pairs.js';
+import type { TakeEntry } from './legacy-pairs.js';
 import { readPool } from './lines.js';
+import { madePool, MadeEvents } from './made-events.js';
 import { eventInside, explainBroken, isBlank, isNextEvent, tornDetail } from './broken-line.js';
 import type { BrokenLine } from './broken-line.js';
 
+/** What the lines of a source may hold that has no options for it. */
+export const ANY_FORMAT: LineFormat = {
+  format: 'auto',
+  openLimits: { maxEntries: 10_000, maxBytes: 16 * 1024 * 1024, maxAgeMs: 300_000 },
+};
+
+const EMPTY = Buffer.alloc(0);
 const NEWLINE_BYTES = Buffer.from([NEWLINE]);
 /** More batches than this are never under way between the decoder and the sinks. */
 const MAX_FREE_ARRAYS = 8;
 
-export class JsonLinesDecoder {
+export class JsonLinesDecoder implements Decoder {
   readonly #fields: FieldRegistry;
   readonly #tag: ByteString;
   readonly #metrics: PipelineMetrics;
@@ -28,12 +50,53 @@ export class JsonLinesDecoder {
   #bytesPerEvent = 512;
   /** Arrays of batches that were released. */
   readonly #freeArrays: EventArrays[] = [];
+  readonly #format: LineFormat['format'];
+  readonly #pairs: LegacyPairs;
+  readonly #writer = new LegacyEventWriter();
 
   /** `tag` is the tag of every event until a processor gives it another. */
-  constructor(fields: FieldRegistry, tag: ByteString, metrics: PipelineMetrics) {
+  constructor(
+    fields: FieldRegistry,
+    tag: ByteString,
+    metrics: PipelineMetrics,
+    lines: LineFormat = ANY_FORMAT,
+  ) {
     this.#fields = fields;
     this.#tag = tag;
     this.#metrics = metrics;
+    this.#format = lines.format;
+    this.#pairs = new LegacyPairs(lines.openLimits);
+  }
+
+  open(entries: readonly OpenEntry[]): void {
+    this.#pairs.restore(entries);
+  }
+
+  openEntries(): OpenEntry[] {
+    return this.#pairs.openEntries();
+  }
+
+  hasDue(nowMs: number): boolean {
+    return this.#pairs.duePaths(nowMs).length > 0;
+  }
+
+  flush(nowMs: number, all: boolean): EventBatch[] {
+    return this.#pairs.duePaths(nowMs, all).map((path) => {
+      const chunk = {
+        kind: 'chunk',
+        data: EMPTY,
+        path,
+        file: path,
+        offset: 0,
+        readAtMs: nowMs,
+        quarantined: [],
+      } as const;
+      return this.#decode({ ...chunk, quarantined: [] }, (decoding) => {
+        this.#pairs.flush(path, nowMs, all, (line, response, origin) => {
+          decoding.takeEntry(line, response, origin);
+        });
+      });
+    });
   }
 
   /**
@@ -41,21 +104,31 @@ export class JsonLinesDecoder {
    * (`linesRead`, `linesBlank`, `linesQuarantined`, `events`); bytes are counted where they are read.
    */
   decode(chunk: Chunk): EventBatch {
-    this.#scanner ??= compileScanner(this.#fields.paths);
-    const { fieldCount } = this.#scanner;
+    return this.#decode(chunk, (decoding) => {
+      decoding.run();
+    });
+  }
+
+  #decode(chunk: Chunk, run: (decoding: Decoding) => void): EventBatch {
+    const scanner = (this.#scanner ??= compileScanner(this.#fields.paths));
+    const { fieldCount } = scanner;
     const capacity = Math.ceil((chunk.data.length / this.#bytesPerEvent) * 1.25) + 8;
     const arrays = this.#freeArrays.pop() ?? new EventArrays(capacity, fieldCount);
-    const decoding = new Decoding(chunk, this.#scanner, arrays);
-    decoding.run();
-    const { size, blank } = decoding;
+    const legacy = { format: this.#format, pairs: this.#pairs, writer: this.#writer };
+    const decoding = new Decoding(chunk, scanner, arrays, legacy);
+    run(decoding);
+    const { size, blank, joined } = decoding;
     if (size > 0) this.#bytesPerEvent = Math.max(8, chunk.data.length / size);
     const quarantined = [...chunk.quarantined, ...decoding.quarantined];
     this.#metrics.events += size;
     this.#metrics.linesBlank += blank;
+    this.#metrics.linesJoined += joined;
     this.#metrics.linesQuarantined += quarantined.length;
-    this.#metrics.linesRead += size + blank + quarantined.length;
+    this.#metrics.linesRead += size + blank + joined + quarantined.length;
+    const { data, ...more } = decoding.finish();
     return new EventBatch({
-      data: decoding.data,
+      data,
+      ...more,
       path: chunk.path,
       file: chunk.file,
       offset: chunk.offset,
@@ -65,13 +138,21 @@ export class JsonLinesDecoder {
       fieldCount,
       tag: this.#tag,
       quarantined,
-      scanner: this.#scanner,
-      pool: readPool,
+      scanner,
       onRelease: () => {
+        // What is quarantined are parts of it.
+        if (data !== decoding.data) readPool.give(decoding.data);
         if (this.#freeArrays.length < MAX_FREE_ARRAYS) this.#freeArrays.push(arrays);
       },
     });
   }
+}
+
+/** What a decoding needs for lines of the legacy log. */
+interface Legacy {
+  format: LineFormat['format'];
+  pairs: LegacyPairs;
+  writer: LegacyEventWriter;
 }
 
 /** The work on one chunk. */
@@ -80,6 +161,10 @@ class Decoding {
   readonly quarantined: QuarantineEntry[] = [];
   size = 0;
   blank = 0;
+  joined = 0;
+  /** Events that are not their lines; absent while there are none. */
+  #made: MadeEvents | undefined;
+  readonly #legacy: Legacy;
   readonly #arrays: EventArrays;
   readonly #chunk: Chunk;
   readonly #scanner: Scanner;
@@ -87,7 +172,8 @@ class Decoding {
   /** Where the lines that end with a newline end. */
   readonly #terminatedEnd: number;
 
-  constructor(chunk: Chunk, scanner: Scanner, arrays: EventArrays) {
+  constructor(chunk: Chunk, scanner: Scanner, arrays: EventArrays, legacy: Legacy) {
+    this.#legacy = legacy;
     this.#chunk = chunk;
     this.#arrays = arrays;
     this.#scanner = scanner;
@@ -102,17 +188,42 @@ class Decoding {
     const { data } = this;
     if (data.length === 0) return;
     this.#scanner.load(data);
+    const isJson = this.#legacy.format !== 'legacy';
     let p = 0;
     while (p < data.length) {
       // The end of a file may have been cut off: it is never taken on trust.
-      const end = this.#scan(p, p < this.#terminatedEnd);
+      const end = isJson ? this.#scan(p, p < this.#terminatedEnd) : -1;
       if (end >= 0) {
         this.#add(p, end);
         p = end + 1;
       } else {
-        p = this.#readBroken(p);
+        p = this.#readOther(p);
       }
     }
+    this.#legacy.pairs.endChunk();
+  }
+
+  /** An entry of the legacy log that is over. */
+  takeEntry(line: LegacyLine, response: LegacyLine | undefined, origin: LineOrigin | undefined): void {
+    const made = (this.#made ??= new MadeEvents(this.data, this.#arrays));
+    const start = made.out.length;
+    this.#legacy.writer.write(made.out, line, response);
+    made.add(this.size++, start, line, origin);
+    if (response) this.joined++;
+  }
+
+  /** What the batch is made of, when all lines were read. */
+  finish(): Pick<EventBatchParts, 'data' | 'pool' | 'lineRanges' | 'origins'> {
+    const made = this.#made;
+    if (!made) return { data: this.data, pool: readPool };
+    const { data, origins } = made;
+    this.#scanner.load(data);
+    for (const index of made.indexes) {
+      const start = this.#arrays.starts[index] as number;
+      const end = this.#scanner.scanLine(start, this.#arrays.slots, index * this.#slotsPerEvent, true);
+      if (end !== this.#arrays.ends[index]) throw new Error('impossible: a line became what is no event');
+    }
+    return { data, pool: madePool, lineRanges: made.lineRanges(this.size), origins };
   }
 
   #scan(start: number, mayStop: boolean): number {
@@ -128,10 +239,30 @@ class Decoding {
     this.size++;
   }
 
-  // Deals with the line at `start`, which the scanner refused; returns where to go on.
-  #readBroken(start: number): number {
-    const { failedAt, expected } = this.#scanner;
+  // Deals with the line at `start`, which is no JSON event; returns where to go on.
+  #readOther(start: number): number {
+    const { format } = this.#legacy;
     const end = this.#scanner.newlineAfter(start);
+    if (format === 'json' || (format === 'auto' && !mayBeLegacy(this.data[start])))
+      return this.#readBroken(start, end);
+    const fault = this.#legacy.pairs.take(this.data, start, end, this.#chunk, this.#takeEntry);
+    if (fault === undefined) return end + 1;
+    if (format === 'auto' && fault === NO_TIME) return this.#readBroken(start, end);
+    if (isWhiteSpace(this.data, start, end)) this.blank++;
+    else {
+      const reason = start < this.#terminatedEnd ? 'malformed' : 'torn';
+      this.#quarantine(reason, `no line of the legacy audit log: ${fault}`, start, end);
+    }
+    return end + 1;
+  }
+
+  readonly #takeEntry: TakeEntry = (line, response, origin) => {
+    this.takeEntry(line, response, origin);
+  };
+
+  // Deals with the line that the scanner refused; returns where to go on.
+  #readBroken(start: number, end: number): number {
+    const { failedAt, expected } = this.#scanner;
     const line: BrokenLine = {
       data: this.data,
       start,
@@ -169,4 +300,8 @@ class Decoding {
       raw: this.data.subarray(start, end),
     });
   }
+}
+
+function isWhiteSpace(data: Buffer, start: number, end: number): boolean {
+  return data.toString('latin1', start, end).trim() === '';
 }

@@ -68,6 +68,9 @@ const KEY_AT = new Int8Array(16 * 256).fill(-1);
 const KEY_BYTES = KEYS.map((key) => Buffer.from(key));
 for (const [i, key] of KEY_BYTES.entries()) KEY_AT[placeOf(key, 0, key.length)] = i;
 
+/** The fault of a line that may well be something else. */
+export const NO_TIME = 'no timestamp at its beginning';
+
 /** Whether a line that begins with `byte` may be a legacy one: with the first digit of a year. */
 export function mayBeLegacy(byte: number | undefined): boolean {
   return byte !== undefined && byte >= 0x30 && byte <= 0x39;
@@ -136,7 +139,7 @@ export class LegacyLine {
     if (end - start > MAX_LINE_BYTES) return this.#fail(`longer than ${MAX_LINE_BYTES} bytes`);
     const timeEnd = endOfTime(data, start, end);
     this.timeUs = parseTimestamp(data, start, timeEnd);
-    if (Number.isNaN(this.timeUs)) return this.#fail('no timestamp at its beginning');
+    if (Number.isNaN(this.timeUs)) return this.#fail(NO_TIME);
     let p = spaces(data, timeEnd, end);
     if (!equalsAt(data, p, Math.min(p + AUDIT.length, end), AUDIT))
       return this.#fail('no `AUDIT:` behind its timestamp');
@@ -228,12 +231,14 @@ export class LegacyLine {
 
   #tellKind(): boolean {
     if (!this.has(ID)) return this.#fail('no id');
-    const isWhole = this.has(STAGE) || this.has(RESPONSE);
-    if (this.has(METHOD) && this.has(URI)) this.kind = isWhole ? 'complete' : 'request';
-    else if (this.has(RESPONSE) && this.#keyCount === 2) this.kind = 'response';
+    const hasResponse = this.has(RESPONSE);
+    // Behind a stage there is a response, or the line was cut before it.
+    const isRequest = this.has(METHOD) && this.has(URI) && (hasResponse || !this.has(STAGE));
+    if (isRequest) this.kind = hasResponse ? 'complete' : 'request';
+    else if (hasResponse && this.#keyCount === 2) this.kind = 'response';
     else return this.#fail('neither a request nor a response');
     this.isDeferred = this.kind === 'complete' && this.is(RESPONSE, DEFERRED);
-    if (this.has(RESPONSE) && !this.isDeferred && !this.#hasCode())
+    if (hasResponse && !this.isDeferred && !this.#hasCode())
       return this.#fail('a response that is no status code');
     return true;
   }

@@ -79,14 +79,17 @@ export function computedField(path: readonly string[]): ComputedField | undefine
 
 /**
  * Makes the function that tells `time`, in whole milliseconds since the epoch: `stageTimestamp`, else `timestamp`
- * (v1alpha1, v1beta1), else when the event was read. What is no timestamp, or before 1970, counts as absent.
+ * (v1alpha1, v1beta1), else `requestReceivedTimestamp` (all that most legacy lines have), else when the event was read.
+ * What is no timestamp, or before 1970, counts as absent.
  */
 export function compileTime(fields: FieldRegistry): (batch: EventBatch, i: number) => number {
   const stage = fields.slot(['stageTimestamp']);
   const old = fields.slot(['timestamp']);
+  const received = fields.slot(['requestReceivedTimestamp']);
   return (batch, i) => {
     let us = timestampAt(batch, i, stage);
     if (Number.isNaN(us)) us = timestampAt(batch, i, old);
+    if (Number.isNaN(us)) us = timestampAt(batch, i, received);
     return Number.isNaN(us) ? batch.readAtMs : Math.floor(us / 1000);
   };
 }

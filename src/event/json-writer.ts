@@ -60,7 +60,7 @@ export class JsonWriter {
     this.#view = new DataView(larger.buffer, larger.byteOffset, larger.length);
   }
 
-  /** Writes bytes as they are. */
+  /** Writes a constant. */
   constant({ words, length }: Constant): void {
     this.reserve(length);
     const view = this.#view;
@@ -88,6 +88,13 @@ export class JsonWriter {
     for (; p < end; p++) buffer[to++] = source.getUint8(p);
     buffer[to++] = QUOTE;
     this.length = to;
+  }
+
+  /** Writes `data[start..end)` as it is. */
+  bytes(data: Buffer, start: number, end: number): void {
+    this.reserve(end - start);
+    data.copy(this.buffer, this.length, start, end);
+    this.length += end - start;
   }
 
   /** Writes one byte as it is. */

@@ -2,6 +2,7 @@
 import { components } from '../components.js';
 import { bytesOf } from '../config/units.js';
 import type { ComponentConfig, PipelineConfig } from '../config/pipeline-config.js';
+import type { Decoder } from '../codec/decoder.js';
 import { JsonLinesDecoder } from '../codec/json-lines.js';
 import { fromText } from '../event/byte-string.js';
 import { FieldRegistry } from '../event/fields.js';
@@ -25,7 +26,7 @@ export type BuildContext = Omit<ComponentContext, 'fields' | 'component'> & {
 
 export interface Parts {
   source: Source;
-  decoder: JsonLinesDecoder;
+  decoder: Decoder;
   processors: Processor[];
   router: Router;
   /** In the order that the router numbers them. */
@@ -62,7 +63,7 @@ export function buildPipeline(config: PipelineConfig, context: BuildContext): Pa
     context.stateDirectory,
     bytesOf(config.quarantine.max_bytes),
   );
-  const decoder = new JsonLinesDecoder(fields, fromText(config.name), context.metrics);
+  const decoder = new JsonLinesDecoder(fields, fromText(config.name), context.metrics, source.lineFormat);
   return {
     source,
     decoder,

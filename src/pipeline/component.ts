@@ -2,6 +2,7 @@
 // schema that is also their static type), examples, and `create`. Validation, the editor schema and the manual
 // come from it; `components.ts` lists them.
 import type { Static, TObject } from '@sinclair/typebox';
+import type { LineFormat } from '../codec/decoder.js';
 import type { Fault } from '../event/fault.js';
 import type { Chunk, EventBatch, Marker, SubBatch } from '../event/batch.js';
 import type { FieldRegistry } from '../event/fields.js';
@@ -32,6 +33,8 @@ export interface ComponentContext {
 }
 
 export interface Source {
+  /** What its lines may hold; anything, with the default bounds, where it does not say. */
+  readonly lineFormat?: LineFormat;
   /**
    * Finds its place. `position` is undefined where none is stored. With `once`, what exists now is all that will be
    * returned.

@@ -9,8 +9,12 @@ import type { StreamElement } from '../event/batch.js';
 /** The source may read one batch ahead: it costs a megabyte and gave 17 % of throughput. */
 const SOURCE_AHEAD = 2;
 
-/** A step that changes elements in place or replaces them, and never keeps them. */
-export type Step = (element: StreamElement) => StreamElement;
+/** A step that changes elements in place or replaces them. */
+export interface Step {
+  run(element: StreamElement): StreamElement | readonly StreamElement[];
+  /** What is to follow the last element. */
+  end?(): readonly StreamElement[];
+}
 
 export interface StreamParts {
   source: AsyncIterable<StreamElement>;
@@ -59,7 +63,18 @@ function transform(step: Step): Transform {
     highWaterMark: 1,
     transform(element: StreamElement, _encoding, done: TransformCallback) {
       try {
-        done(null, step(element));
+        const result = step.run(element);
+        if ('kind' in result) this.push(result);
+        else for (const each of result) this.push(each);
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+    flush(done: TransformCallback) {
+      try {
+        for (const each of step.end?.() ?? []) this.push(each);
+        done();
       } catch (error) {
         done(error as Error);
       }

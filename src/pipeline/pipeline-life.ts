@@ -2,6 +2,7 @@
 // then moves batches from the source through the steps to the sinks and commits markers, until it is stopped or
 // everything is delivered.
 import { Window } from '../ack/window.js';
+import type { Decoder } from '../codec/decoder.js';
 import type { PipelineConfig } from '../config/pipeline-config.js';
 import { millisecondsOf } from '../config/units.js';
 import { HaltError, HeadgateError } from '../errors.js';
@@ -93,7 +94,7 @@ export class PipelineLife {
         {
           source: this.#elements(parts),
           steps: [
-            (element) => (element.kind === 'chunk' ? decoder.decode(element) : element),
+            this.#decoding(decoder),
             ...processors.map((processor) =>
               forBatches((batch) => {
                 processor.process(batch);
@@ -142,11 +143,12 @@ export class PipelineLife {
       store,
       stateDirectory,
     }));
-    const { source, sinks, sinkNames, quarantine } = parts;
+    const { source, decoder, sinks, sinkNames, quarantine } = parts;
 
     const stored = store.position;
     await source.open(stored, once);
-    const position = source.position();
+    decoder.open(stored?.open ?? []);
+    const position = positionOf(parts);
     // After a gap, or a reset to the end, what was written behind the receipts can't be read again: then it is kept.
     const isReread = stored?.readFrom !== 'end' && gapsOf(position) === (stored ? gapsOf(stored) : 0);
     const recoveryOf = (owner: (sink: string) => boolean) => ({
@@ -169,7 +171,25 @@ export class PipelineLife {
     return { parts, store };
   }
 
-  async *#elements({ source, sinks, quarantine }: Parts): AsyncGenerator<StreamElement> {
+  /**
+   * A marker gets what is open in the decoder as of its place in the stream; in front of it goes what has been open for
+   * too long.
+   */
+  #decoding(decoder: Decoder): Step {
+    const now = (): number => this.#runtime.clock.now();
+    return {
+      run: (element) => {
+        if (element.kind === 'chunk') return decoder.decode(element);
+        if (element.kind === 'batch') return element;
+        const { position } = element as Marker<SourcePosition>;
+        return [...decoder.flush(now(), false), { ...element, position: withOpen(position, decoder) }];
+      },
+      // A daemon that stops goes on later with what is open.
+      end: () => (this.#runtime.once && !this.#drain.aborted ? decoder.flush(now(), true) : []),
+    };
+  }
+
+  async *#elements({ source, decoder, sinks, quarantine }: Parts): AsyncGenerator<StreamElement> {
     const intervalMs = millisecondsOf(this.#config.commit_interval);
     let markedAtMs = performance.now();
     let isMarkerNeeded = false;
@@ -186,6 +206,7 @@ export class PipelineLife {
         markedAtMs = performance.now();
         this.#metrics.lagBytes = source.remainingBytes();
         isMarkerNeeded ||= quarantine.hasChanges || sinks.some((sink) => sink.hasChanges());
+        isMarkerNeeded ||= decoder.hasDue(this.#runtime.clock.now());
         if (isMarkerNeeded && this.#window.size < MAX_MARKERS) {
           isMarkerNeeded = false;
           yield this.#marker(source.position());
@@ -254,9 +275,8 @@ export class PipelineLife {
   /** The source has ended and everything before is accepted: settles and commits the rest. */
   async #end(parts: Parts): Promise<void> {
     if (this.#runtime.once && !this.#drain.aborted) for (const sink of parts.sinks) sink.endOfInput();
-    const position = parts.source.position();
     this.#metrics.lagBytes = parts.source.remainingBytes();
-    this.#settle(parts, this.#marker(position));
+    this.#settle(parts, this.#marker(positionOf(parts)));
     await Promise.all(this.#settlements);
     this.#failure.signal.throwIfAborted();
   }
@@ -295,10 +315,22 @@ export class PipelineLife {
 }
 
 function forBatches(run: (batch: EventBatch) => void): Step {
-  return (element) => {
-    if (element.kind === 'batch') run(element);
-    return element;
+  return {
+    run: (element) => {
+      if (element.kind === 'batch') run(element);
+      return element;
+    },
   };
+}
+
+/** The place after everything that was decoded: only where no chunk is on its way from the source to the decoder. */
+function positionOf({ source, decoder }: Parts): SourcePosition {
+  return withOpen(source.position(), decoder);
+}
+
+function withOpen(position: SourcePosition, decoder: Decoder): SourcePosition {
+  const open = decoder.openEntries();
+  return open.length > 0 ? { ...position, open } : position;
 }
 
 function gapsOf(position: SourcePosition): number {

@@ -55,9 +55,24 @@ export interface PathPosition {
   gapCount: number;
 }
 
+/** A line that was read and is in no event yet, since the rest of its entry is still to come. */
+export interface OpenEntry {
+  /** The followed path. */
+  path: string;
+  /** The file that held it, and where. */
+  file: string;
+  offset: number;
+  /** When it was read, milliseconds since the epoch. */
+  readAtMs: number;
+  /** The line without newline, one character a byte. */
+  bytes: string;
+}
+
 /** The position of a file source. */
 export interface SourcePosition {
   paths: PathPosition[];
+  /** Lines before the position that no event holds yet, by path in the order of reading; absent where there is none. */
+  open?: OpenEntry[];
   /** After a reset: where to begin, instead of what the configuration says. */
   readFrom?: 'beginning' | 'end';
 }

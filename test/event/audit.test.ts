@@ -78,6 +78,8 @@ t.test('time is stageTimestamp, else timestamp, else when the event was read', a
     [{ stageTimestamp: [stageTimestamp], timestamp }, Date.parse(timestamp)],
     [{ stageTimestamp: '0001-01-01T00:00:00Z', timestamp: '' }, 1234],
     [{ stageTimestamp: 20261121, timestamp: 1 }, 1234],
+    [{ requestReceivedTimestamp: stageTimestamp }, Date.parse('2026-11-21T09:31:11.543Z')],
+    [{ timestamp, requestReceivedTimestamp: stageTimestamp }, Date.parse(timestamp)],
     [{}, 1234],
     ['{"stageTimestamp":"2026-11-21T09:31:11.543895\\u005a"}', Date.parse('2026-11-21T09:31:11.543Z')],
   ];

@@ -20,7 +20,7 @@ t.test('a time is written as the API server writes it, in UTC with six digits', 
 
 t.test('what is written is read as the same time', async () => {
   fc.assert(
-    fc.property(fc.integer({ min: 0, max: Date.UTC(9999, 0) }), fc.nat(999), (ms, us) => {
+    fc.property(fc.integer({ min: 0, max: Date.UTC(2250, 0) }), fc.nat(999), (ms, us) => {
       const text = written(ms * 1000 + us);
       return (
         text === new Date(ms).toISOString().replace('Z', `${String(us).padStart(3, '0')}Z`) &&

@@ -2,6 +2,7 @@
 import { LegacyEventWriter } from '../../src/codec/legacy-event.js';
 import { LegacyLine } from '../../src/codec/legacy-line.js';
 import { JsonWriter } from '../../src/event/json-writer.js';
+import type { NumberedLine } from './audit-lines.js';
 
 /** A string as Go's `%q` prints it, for ASCII. */
 export function goQuote(text: string): string {
@@ -56,4 +57,50 @@ export function eventText(line: string | Buffer, response?: string): string {
 /** The same as an object. */
 export function eventOf(line: string | Buffer, response?: string): Record<string, unknown> {
   return JSON.parse(eventText(line, response)) as Record<string, unknown>;
+}
+
+/** A two-line log for crash tests: interleaved pairs, every tenth request without response, every thirteenth response alone. */
+export class NumberedPairs {
+  /** The events of what was written so far, in order. */
+  readonly events: NumberedLine[] = [];
+  readonly #open = new Map<number, { request: string; namespace: string }>();
+  #number = 0;
+
+  /** The next lines: a request, and the responses that are due by now. */
+  next(): string[] {
+    const number = this.#number++;
+    const namespace = `team-${(number * 7) % 3}`;
+    const request = requestLine(
+      `request-${number}`,
+      { namespace, uri: `/api/v1/namespaces/${namespace}/pods/${'p'.repeat((number * 31) % 200)}` },
+      timeOf(number),
+    );
+    this.#open.set(number, { request, namespace });
+    const lines = [request];
+    for (const [due, pair] of this.#open) {
+      if (due % 10 === 0 || number < due + ((due * 7) % 23)) continue;
+      const response = responseLine(`request-${due}`, 200 + (due % 5), timeOf(number));
+      lines.push(response);
+      this.#add(pair.namespace, eventText(pair.request, response));
+      this.#open.delete(due);
+      if (due % 13 !== 0) continue;
+      lines.push(response);
+      this.#add('none', eventText(response));
+    }
+    return lines;
+  }
+
+  /** No line follows: what is open now is given up. */
+  end(): void {
+    for (const { request, namespace } of this.#open.values()) this.#add(namespace, eventText(request));
+    this.#open.clear();
+  }
+
+  #add(namespace: string, line: string): void {
+    this.events.push({ number: this.events.length, namespace, line });
+  }
+}
+
+function timeOf(number: number): string {
+  return new Date(Date.UTC(2017, 0, 1) + number).toISOString();
 }

@@ -5,7 +5,8 @@
 // The files are the queue: while nobody asks for more, nothing is read; but what rotates away is held open meanwhile.
 import type { Chunk } from '../../event/batch.js';
 import type { Fault } from '../../event/fault.js';
-import { bytes, duration, glob, listOf, oneOf, optional, Type } from '../../config/schema.js';
+import type { LineFormat } from '../../codec/decoder.js';
+import { bytes, count, duration, glob, listOf, oneOf, optional, Type } from '../../config/schema.js';
 import { bytesOf, millisecondsOf } from '../../config/units.js';
 import { defineSource } from '../../pipeline/component.js';
 import type { ComponentContext, Source } from '../../pipeline/component.js';
@@ -17,6 +18,9 @@ import { Follower } from './follower.js';
 const REFRESH_MS = 1_000;
 const DEFAULT_MAX_LINE_BYTES = '64MiB';
 const DEFAULT_POLL_INTERVAL = '50ms';
+const DEFAULT_MAX_OPEN = 10_000;
+const DEFAULT_MAX_OPEN_BYTES = '16MiB';
+const DEFAULT_MAX_OPEN_AGE = '5m';
 // Places in a batch are 32-bit integers.
 const LIMIT_MAX_LINE_BYTES = 2 ** 30;
 
@@ -26,6 +30,7 @@ export interface FileSourceSettings {
   readFrom: 'beginning' | 'end';
   maxLineBytes: number;
   pollIntervalMs: number;
+  lineFormat?: LineFormat;
 }
 
 /** The `file` source of a pipeline file. */
@@ -48,11 +53,43 @@ export const fileSource = defineSource({
         },
       ),
       format: optional(
-        oneOf(['auto', 'json'], {
+        oneOf(['auto', 'json', 'legacy'], {
           description:
-            'What a line holds: `json` is one event, or one EventList, as JSON; `auto` tells it for each line.',
+            'What a line holds: `json` is one event, or one EventList, as JSON; `legacy` is the log that the API server wrote before 1.8, and still writes with `--audit-log-format=legacy`; `auto` tells it for each line.',
           default: 'auto',
         }),
+      ),
+      legacy: optional(
+        Type.Object(
+          {
+            max_open: optional(
+              count({
+                description: 'How many requests of one path may wait for their response.',
+                default: DEFAULT_MAX_OPEN,
+                minimum: 0,
+                maximum: 1_000_000,
+              }),
+            ),
+            max_open_bytes: optional(
+              bytes({
+                description: 'How long their lines may be together.',
+                default: DEFAULT_MAX_OPEN_BYTES,
+              }),
+            ),
+            max_open_age: optional(
+              duration({
+                description:
+                  'How long a request waits: by the times in the log, and where no line follows by the clock.',
+                default: DEFAULT_MAX_OPEN_AGE,
+              }),
+            ),
+          },
+          {
+            additionalProperties: false,
+            description:
+              'In the two-line legacy formats a request is an event when its response comes. These bound the requests that wait; beyond them the oldest becomes an event with the annotation `headgate.io/legacy: request-only`.',
+          },
+        ),
       ),
       read_from: optional(
         oneOf(['beginning', 'end'], {
@@ -106,6 +143,14 @@ export const fileSource = defineSource({
         readFrom: options.read_from ?? 'beginning',
         maxLineBytes: bytesOf(options.max_line_bytes ?? DEFAULT_MAX_LINE_BYTES),
         pollIntervalMs: millisecondsOf(options.poll_interval ?? DEFAULT_POLL_INTERVAL),
+        lineFormat: {
+          format: options.format ?? 'auto',
+          openLimits: {
+            maxEntries: options.legacy?.max_open ?? DEFAULT_MAX_OPEN,
+            maxBytes: bytesOf(options.legacy?.max_open_bytes ?? DEFAULT_MAX_OPEN_BYTES),
+            maxAgeMs: millisecondsOf(options.legacy?.max_open_age ?? DEFAULT_MAX_OPEN_AGE),
+          },
+        },
       },
       context,
     ),
@@ -113,6 +158,7 @@ export const fileSource = defineSource({
 
 /** See `Source`. */
 export class FileSource implements Source {
+  readonly lineFormat?: LineFormat;
   readonly #settings: FileSourceSettings;
   readonly #context: ComponentContext;
   readonly #patterns: PathPatterns;
@@ -131,6 +177,7 @@ export class FileSource implements Source {
 
   constructor(settings: FileSourceSettings, context: ComponentContext) {
     this.#settings = settings;
+    if (settings.lineFormat) this.lineFormat = settings.lineFormat;
     this.#context = context;
     this.#patterns = new PathPatterns(settings.paths);
     this.#watch = new DirectoryWatch({

@@ -1,0 +1,80 @@
+// Events whose bytes a decoder made, for a batch: they stand behind the lines as read, each with its newline. A line that
+// an event began with in an earlier chunk stands there too, since whoever asks a batch for the line finds it in there.
+import { BufferPool } from '../buffer-pool.js';
+import type { EventArrays, LineOrigin } from '../event/batch.js';
+import { NEWLINE } from '../event/json-reader.js';
+import { JsonWriter } from '../event/json-writer.js';
+
+/** As much as the events of a full chunk take in practice, and of the little that a live log gives at a time. */
+const POOLED_BYTES = [64 * 1024, 2 * 1024 * 1024];
+/** Events take about twice the bytes of their legacy lines. */
+const EXPECTED_GROWTH = 3;
+
+/** Where the data of batches with made events comes from. */
+export const madePool = new BufferPool(POOLED_BYTES, 4 * 2 * 1024 * 1024);
+
+/** A line as read. */
+export interface ReadLine {
+  data: Buffer;
+  start: number;
+  end: number;
+}
+
+export class MadeEvents {
+  /** Where the next event is to be written, and its newline. */
+  readonly out: JsonWriter;
+  readonly origins = new Map<number, LineOrigin>();
+  readonly #arrays: EventArrays;
+  /** Of the made events: which one it is in the batch, and where its line stands. */
+  readonly #indexes: number[] = [];
+  readonly #lineStarts: number[] = [];
+  readonly #lineEnds: number[] = [];
+
+  /** `lines` are copied. */
+  constructor(lines: Buffer, arrays: EventArrays) {
+    const expected = lines.length * EXPECTED_GROWTH;
+    this.out = new JsonWriter(madePool.take(lines.length + 1024, expected), lines.length);
+    lines.copy(this.out.buffer);
+    this.#arrays = arrays;
+  }
+
+  /** Lines, then events, all with newlines; to be asked for when all events were added. */
+  get data(): Buffer {
+    return this.out.buffer.subarray(0, this.out.length);
+  }
+  get indexes(): readonly number[] {
+    return this.#indexes;
+  }
+
+  /** What was written since `start` is event `index`. Its line is one of the lines, or stood at `origin` before them. */
+  add(index: number, start: number, line: ReadLine, origin: LineOrigin | undefined): void {
+    const { out } = this;
+    const arrays = this.#arrays;
+    if (index === arrays.starts.length) arrays.grow(index * 2);
+    arrays.starts[index] = start;
+    arrays.ends[index] = out.length - 1;
+    let lineStart = line.start;
+    if (origin) {
+      lineStart = out.length;
+      out.bytes(line.data, line.start, line.end);
+      out.byte(NEWLINE);
+      this.origins.set(index, origin);
+    }
+    this.#indexes.push(index);
+    this.#lineStarts.push(lineStart);
+    this.#lineEnds.push(lineStart + line.end - line.start);
+  }
+
+  /** Where the lines of all `size` events of the batch stand, made or not. */
+  lineRanges(size: number): ReturnType<EventArrays['lineRanges']> {
+    const { starts, ends } = this.#arrays;
+    const ranges = this.#arrays.lineRanges();
+    ranges.lineStarts.set(starts.subarray(0, size));
+    ranges.lineEnds.set(ends.subarray(0, size));
+    for (const [i, index] of this.#indexes.entries()) {
+      ranges.lineStarts[index] = this.#lineStarts[i] as number;
+      ranges.lineEnds[index] = this.#lineEnds[i] as number;
+    }
+    return ranges;
+  }
+}
