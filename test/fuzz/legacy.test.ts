@@ -93,6 +93,9 @@ function referenceValues(line: string): Map<string, string> | undefined {
   return left === undefined ? undefined : values;
 }
 
+/** Faults that no single value has. */
+const OF_THE_WHOLE = ['a response that is no status code', 'neither a request nor a response'];
+
 const pair = fc
   .tuple(fc.constantFrom(...KEYS, 'other'), text, fc.constantFrom('"', '" ', '"  ', ''))
   .map(([key, value, close]) => `${key}="${value}${close}`);
@@ -110,7 +113,7 @@ t.test('the values of any line are those that a straightforward tokeniser finds'
       const read = new LegacyLine();
       const isRead = read.read(data, 0, data.length);
       const values = referenceValues(data.toString('latin1'));
-      if (!isRead && read.fault === 'a response that is no status code') return true;
+      if (!isRead && OF_THE_WHOLE.includes(read.fault)) return true;
       if (!isRead || !values) return isRead === (values !== undefined);
       return KEYS.every((key, i) => {
         const value = read.has(i) ? data.toString('latin1', read.startOf(i), read.endOf(i)) : undefined;
