@@ -1,5 +1,6 @@
 // `headgate check --input FILE`: what a pipeline would do with each event of a file. Nothing is written.
 import type { PipelineConfig } from '../config/pipeline-config.js';
+import type { Chunk } from '../event/batch.js';
 import { UsageError } from '../errors.js';
 import { PipelineTrace } from '../pipeline/trace.js';
 import type { Traced } from '../pipeline/trace.js';
@@ -21,21 +22,25 @@ export async function checkInput(
     await trace.open();
     if (isForPeople) output.write(`${config.name}\n`);
     const counts = { routed: 0, dropped: 0, quarantined: 0 };
-    let line = 1;
-    for await (const chunk of readChunks(file)) {
-      // Before the trace: it gives the memory away.
-      const starts = lineStarts(chunk.data);
-      for (const traced of trace.trace(chunk)) {
-        const number = numberOf(starts, traced.offset - chunk.offset);
+    // Of all lines: an event can begin chunks before it ends.
+    const starts: number[] = [];
+    const tell = (all: Traced[]): void => {
+      for (const traced of all) {
+        const line = 1 + numberOf(starts, traced.offset);
         counts[traced.outcome]++;
         output.write(
           isForPeople
-            ? textOf(traced, line + number)
-            : `${JSON.stringify({ pipeline: config.name, line: line + number, ...plain(traced) })}\n`,
+            ? textOf(traced, line)
+            : `${JSON.stringify({ pipeline: config.name, line, ...plain(traced) })}\n`,
         );
       }
-      line += starts.length;
+    };
+    for await (const chunk of readChunks(file)) {
+      // Before the trace: it gives the memory away.
+      addLineStarts(starts, chunk);
+      tell(trace.trace(chunk));
     }
+    tell(trace.end());
     if (isForPeople)
       output.write(
         `  ${counts.routed} delivered, ${counts.dropped} dropped, ${counts.quarantined} quarantined\n`,
@@ -43,15 +48,13 @@ export async function checkInput(
   }
 }
 
-/** Offsets of the lines of a chunk. */
-function lineStarts(data: Buffer): number[] {
-  const starts = [];
+/** Adds the offsets of the lines of a chunk. */
+function addLineStarts(starts: number[], { data, offset }: Chunk): void {
   for (let at = 0; at < data.length;) {
-    starts.push(at);
+    starts.push(offset + at);
     const newline = data.indexOf(NEWLINE, at);
     at = newline < 0 ? data.length : newline + 1;
   }
-  return starts;
 }
 
 /** The index of the line that holds `offset`. */

@@ -41,7 +41,8 @@ async function runTest(config: PipelineConfig, { input, expect }: PipelineTest):
   const trace = new PipelineTrace(config);
   await trace.open();
   const lines = [input].flat().map((line) => (typeof line === 'string' ? line : JSON.stringify(line)));
-  const outcomes = trace.trace(chunkOf(lines.map((line) => line.replace(/\n?$/, '\n')).join('')));
+  const chunk = chunkOf(lines.map((line) => line.replace(/\n?$/, '\n')).join(''));
+  const outcomes = [...trace.trace(chunk), ...trace.end()];
   const faults: string[] = [];
   const { events = 1, ...wanted } = expect;
   if (outcomes.length !== events) faults.push(`expected ${events} events, found ${outcomes.length}`);

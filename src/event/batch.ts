@@ -224,7 +224,8 @@ export class EventBatch {
       this.ends[index] = at;
       this.data[at++] = NEWLINE;
     }
-    this.#pool.give(before);
+    // What a decoder quarantined are parts of what was read.
+    if (this.quarantined.length === 0) this.#pool.give(before);
     this.#scanner.load(this.data);
     for (const { index } of changes) {
       const start = this.starts[index] as number;

@@ -60,7 +60,15 @@ export class PipelineTrace {
 
   /** What becomes of the lines of a chunk, in their order. */
   trace(chunk: Chunk): Traced[] {
-    const batch = this.parts.decoder.decode(chunk);
+    return this.#trace(this.parts.decoder.decode(chunk));
+  }
+
+  /** What becomes of the entries whose rest did not come: no chunk follows. */
+  end(): Traced[] {
+    return this.parts.decoder.flush(Date.now(), true).flatMap((batch) => this.#trace(batch));
+  }
+
+  #trace(batch: EventBatch): Traced[] {
     const traced = batch.quarantined.map(quarantined);
     for (const [p, processor] of this.parts.processors.entries()) {
       const before = batch.dropped.slice(0, batch.size);

@@ -4,6 +4,7 @@ import { PassThrough } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { checkCommand } from '../../src/command/check.js';
+import { requestLine, responseLine } from '../helpers/legacy.js';
 
 const PIPELINE = `source: { type: file, paths: [/var/log/audit.log] }
 processors:
@@ -63,6 +64,25 @@ t.test('tells of each event what would become of it, and writes nothing', async 
     { line: 7, outcome: 'quarantined', reason: 'malformed' },
   ]);
   t.equal(told.length, 6);
+});
+
+t.test('a legacy event is told under its first line, and what stays open too', async (t) => {
+  const lines = [requestLine('a'), requestLine('b'), responseLine('b'), responseLine('a')];
+  const directory = t.testdir({
+    'p.yaml':
+      'source: { type: file, paths: [/a] }\nroutes: [{ to: out }]\nsinks: { out: { type: stdout } }\n',
+    'audit.log': `${[...lines, requestLine('c')].join('\n')}\n`,
+  });
+  const { code, stdout } = await checkInput(join(directory, 'audit.log'), [directory]);
+  t.equal(code, 0);
+  const told = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { line: number });
+  t.same(
+    told.map(({ line }) => line),
+    [1, 2, 5],
+  );
 });
 
 t.test('people get text in which no value moves the cursor', async (t) => {

@@ -1,6 +1,10 @@
 import t from 'tap';
+import { JsonLinesDecoder } from '../../src/codec/json-lines.js';
+import { readPool } from '../../src/codec/lines.js';
 import { FieldRegistry } from '../../src/event/fields.js';
-import { decode, rawField } from '../helpers/decode.js';
+import { createMetrics } from '../../src/metrics.js';
+import { chunkOf, decode, rawField } from '../helpers/decode.js';
+import { responseLine } from '../helpers/legacy.js';
 
 const LINES = [
   '{"verb":"get","user":{"username":"a"}}',
@@ -67,3 +71,19 @@ t.test('what is no event can not take the place of one', async (t) => {
       batch.rewrite([{ index: 0, bytes: Buffer.from(bytes) }]);
     }, /impossible/);
 });
+
+for (const [name, line] of [
+  ['a changed event', LINES[0]],
+  ['an event made by the decoder', responseLine('a')],
+] as const)
+  t.test(`quarantined lines beside ${name} stay until the batch is released`, async (t) => {
+    const text = Buffer.from(`nonsense\n${String(line)}\n`);
+    const data = readPool.take(64 * 1024);
+    text.copy(data);
+    const decoder = new JsonLinesDecoder(new FieldRegistry(), '', createMetrics());
+    const batch = decoder.decode({ ...chunkOf(''), data: data.subarray(0, text.length) });
+    batch.rewrite([{ index: 0, bytes: Buffer.from('{}') }]);
+    // As the next reads do.
+    for (let i = 0; i < 8; i++) readPool.take(64 * 1024).fill(0);
+    t.equal(batch.quarantined[0]?.raw.toString(), 'nonsense');
+  });
