@@ -104,13 +104,6 @@ t.test('what is no event goes to the quarantine with its bytes, place and reason
   }
 });
 
-t.test('quarantined bytes are a copy', async (t) => {
-  const data = Buffer.from('broken\n');
-  const { batch } = decode('', undefined, { data });
-  data.fill(0);
-  t.equal(batch.quarantined[0]?.raw.toString(), 'broken');
-});
-
 t.test('lines that the source put aside are passed on and counted', async (t) => {
   const entry = {
     reason: 'too_long' as const,
