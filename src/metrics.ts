@@ -5,9 +5,9 @@
 export interface PipelineMetrics {
   /** Bytes taken from the source, decompressed. */
   bytesRead: number;
-  /** Lines taken from the source; a torn line counts once per part. */
+  /** Lines taken from the source; a torn line and an EventList count once per part. */
   linesRead: number;
-  /** Lines that were only white space. */
+  /** Lines that were only white space, or a list without items. */
   linesBlank: number;
   /** Lines that became a part of an event begun by an earlier line. */
   linesJoined: number;

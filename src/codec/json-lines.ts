@@ -1,6 +1,7 @@
 // Turns the lines of a chunk into a batch of events, one JSON object a line. A line that is none is not given up
 // at once: `legacy-pairs.ts` takes it where it is of the legacy log, and else `broken-line.ts` says what it is and which
-// event can be saved from it. Of JSON lines nothing is parsed and no byte is copied.
+// event can be saved from it. An EventList is taken apart (`event-list.ts`). Of other JSON lines nothing is parsed and no
+// byte is copied.
 //
 // Invariant: each line, or part of a torn line, is an event, joined to one, blank, or quarantined, and counted as exactly
 // one of them; that of an open entry when its event is given out.
@@ -14,12 +15,13 @@ import type {
 } from '../event/batch.js';
 import type { ByteString } from '../event/byte-string.js';
 import type { FieldRegistry } from '../event/fields.js';
-import { NEWLINE } from '../event/json-reader.js';
+import { JsonReader, NEWLINE } from '../event/json-reader.js';
 import { compileScanner } from '../event/scan.js';
 import type { Scanner } from '../event/scan.js';
 import type { PipelineMetrics } from '../metrics.js';
 import type { OpenEntry } from '../position/position.js';
 import type { Decoder, LineFormat } from './decoder.js';
+import { isPlainEvent, readEventList } from './event-list.js';
 import { LegacyEventWriter } from './legacy-event.js';
 import { mayBeLegacy, NO_TIME } from './legacy-line.js';
 import type { LegacyLine } from './legacy-line.js';
@@ -194,13 +196,38 @@ class Decoding {
       // The end of a file may have been cut off: it is never taken on trust.
       const end = isJson ? this.#scan(p, p < this.#terminatedEnd) : -1;
       if (end >= 0) {
-        this.#add(p, end);
+        if (isPlainEvent(data, p) || !this.#takeList(p, end)) this.#add(p, end);
         p = end + 1;
       } else {
         p = this.#readOther(p);
       }
     }
     this.#legacy.pairs.endChunk();
+  }
+
+  /** Takes each item of an EventList as an event, for which its line is the item; false where the line is none. */
+  #takeList(start: number, end: number): boolean {
+    if (!this.data.subarray(start, end).includes('EventList')) return false;
+    const reader = new JsonReader();
+    reader.load(this.data);
+    const at = reader.space(start);
+    // Behind its first fields nobody may have looked at it.
+    const valueEnd = reader.value(at);
+    const items = valueEnd >= 0 && reader.space(valueEnd) === end ? readEventList(reader, at) : undefined;
+    if (!items) return false;
+    if (items.length === 0) this.blank++;
+    for (const { start, end, bytes } of items) {
+      if (!bytes) {
+        this.#quarantine('not_an_object', 'an item of an EventList that is no object', start, end);
+        continue;
+      }
+      const made = (this.#made ??= new MadeEvents(this.data, this.#arrays));
+      const eventStart = made.out.length;
+      made.out.bytes(bytes, 0, bytes.length);
+      made.out.byte(NEWLINE);
+      made.add(this.size++, eventStart, { data: this.data, start, end }, undefined);
+    }
+    return true;
   }
 
   /** An entry of the legacy log that is over. */

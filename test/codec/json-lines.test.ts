@@ -104,6 +104,40 @@ t.test('what is no event goes to the quarantine with its bytes, place and reason
   }
 });
 
+t.test(
+  'an EventList becomes its items, each with its place, and what is no event goes to the quarantine',
+  async (t) => {
+    const list =
+      '{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[{"verb":"get"},7,{"verb":"list"}]}';
+    const sorted = '{"apiVersion":"audit.k8s.io/v1beta1","items":[{"verb":"watch"}],"kind":"EventList"}';
+    const fields = new FieldRegistry();
+    const verb = fields.slot(['verb']);
+    const text = `${WHOLE}\n${list}\n{"kind":"EventList","items":[]}\n${sorted}\n${WHOLE}\n`;
+    const { batch, metrics } = decode(text, fields);
+    t.same(
+      Array.from({ length: batch.size }, (_, i) => batch.bytes(i).toString()),
+      [
+        WHOLE,
+        '{"kind":"Event","apiVersion":"audit.k8s.io/v1","verb":"get"}',
+        '{"kind":"Event","apiVersion":"audit.k8s.io/v1","verb":"list"}',
+        '{"kind":"Event","apiVersion":"audit.k8s.io/v1beta1","verb":"watch"}',
+        WHOLE,
+      ],
+    );
+    t.equal(rawField(batch, 2, verb)?.raw, '"list"');
+    t.equal(batch.line(1).toString(), '{"verb":"get"}');
+    t.equal(batch.origin(1).offset, text.indexOf('{"verb":"get"}'));
+    t.match(batch.quarantined, [{ reason: 'not_an_object', offset: text.indexOf('7,{'), length: 1 }]);
+    t.match(metrics, { linesRead: 7, events: 5, linesBlank: 1, linesQuarantined: 1 });
+  },
+);
+
+t.test('an event that speaks of lists is none', async (t) => {
+  const lines = ['{"kind":"Pod","note":"EventList"}', '{"requestObject":{"kind":"EventList","items":[{}]}}'];
+  const { batch } = decode(lines.map((line) => `${line}\n`).join(''));
+  t.equal(batch.size, 2);
+});
+
 t.test('lines that the source put aside are passed on and counted', async (t) => {
   const entry = {
     reason: 'too_long' as const,
