@@ -42,6 +42,8 @@ export type RuntimeCode =
   | 'SOURCE_GAP'
   | 'SOURCE_PATH_MISSING'
   | 'SOURCE_READ'
+  | 'SOURCE_MOUNT'
+  | 'RETAIN_FAILED'
   | 'SINK_WAITING'
   | 'SINK_REJECTED'
   | 'SINK_CLOSED'

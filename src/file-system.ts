@@ -7,11 +7,20 @@ export interface FileStat {
   dev: number;
   ino: number;
   size: number;
+  /** How many names it has; 0 for an open file that was deleted. */
+  nlink: number;
   mode: number;
   mtimeMs: number;
   isFile: boolean;
   isDirectory: boolean;
   isSymlink: boolean;
+}
+
+/** The room on a file system. */
+export interface FileSystemRoom {
+  /** What this user may still write. */
+  freeBytes: number;
+  totalBytes: number;
 }
 
 /** Every method rejects with Node's system error (`code`, `path`). */
@@ -34,6 +43,9 @@ export interface FileSystem {
   link: (from: string, to: string) => Promise<void>;
   unlink: (path: string) => Promise<void>;
   readdir: (path: string) => Promise<string[]>;
+  /** Copies to a new name by sharing the blocks (FICLONE), or rejects: never by moving bytes. */
+  reflink: (from: string, to: string) => Promise<void>;
+  statfs: (path: string) => Promise<FileSystemRoom>;
 }
 
 function toFileStat(s: fs.Stats): FileStat {
@@ -41,6 +53,7 @@ function toFileStat(s: fs.Stats): FileStat {
     dev: s.dev,
     ino: s.ino,
     size: s.size,
+    nlink: s.nlink,
     mode: s.mode & 0o7777,
     mtimeMs: s.mtimeMs,
     isFile: s.isFile(),
@@ -134,4 +147,12 @@ export const nodeFileSystem: FileSystem = {
     call((done) => {
       fs.readdir(path, done);
     }),
+  reflink: (from, to) =>
+    callVoid((done) => {
+      fs.copyFile(from, to, fs.constants.COPYFILE_EXCL | fs.constants.COPYFILE_FICLONE_FORCE, done);
+    }),
+  statfs: (path) =>
+    call<fs.StatsFs>((done) => {
+      fs.statfs(path, done);
+    }).then(({ bavail, blocks, bsize }) => ({ freeBytes: bavail * bsize, totalBytes: blocks * bsize })),
 };

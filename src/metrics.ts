@@ -25,6 +25,10 @@ export interface PipelineMetrics {
   gaps: number;
   /** Rotations of a followed file that were seen. */
   rotations: number;
+  /** Followed paths at which nothing has been for some seconds. */
+  pathsMissing: number;
+  /** Bytes on disk that only Headgate keeps: of unread backups that are held open or retained. */
+  retainedBytes: number;
   /** Output segments closed. */
   segmentsClosed: number;
   /** Outputs that someone else changed. */
@@ -52,6 +56,8 @@ export function createMetrics(): PipelineMetrics {
     eventsQuarantined: 0,
     gaps: 0,
     rotations: 0,
+    pathsMissing: 0,
+    retainedBytes: 0,
     segmentsClosed: 0,
     outputsTouched: 0,
     eventsOverflowed: 0,
@@ -82,6 +88,8 @@ export function namedMetrics(m: PipelineMetrics): Record<string, number> {
     headgate_lag_bytes: m.lagBytes,
     headgate_gaps_total: m.gaps,
     headgate_rotations_total: m.rotations,
+    headgate_source_paths_missing: m.pathsMissing,
+    headgate_retained_bytes: m.retainedBytes,
     headgate_segments_closed_total: m.segmentsClosed,
     headgate_outputs_touched_total: m.outputsTouched,
     headgate_events_overflowed_total: m.eventsOverflowed,

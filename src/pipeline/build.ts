@@ -43,7 +43,10 @@ export function buildPipeline(config: PipelineConfig, context: BuildContext): Pa
     fields.user = component;
     return { ...context, fields, component };
   };
-  const source = definitionOf('source', config.source).create(config.source.options, at('source'));
+  const source = definitionOf('source', config.source).create(config.source.options, {
+    ...at('source'),
+    stateDirectory: context.stateDirectory,
+  });
   const processors = config.processors.map((processor, i) =>
     definitionOf('processor', processor).create(processor.options, at(`processors[${i}]`)),
   );

@@ -37,13 +37,19 @@ export interface Source {
   readonly lineFormat?: LineFormat;
   /**
    * Finds its place. `position` is undefined where none is stored. With `once`, what exists now is all that will be
-   * returned.
+   * returned. Resolves to whether everything behind `position` will be returned again: false after a gap, and where
+   * that can't be told.
    */
-  open(position: SourcePosition | undefined, once: boolean): Promise<void>;
+  open(position: SourcePosition | undefined, once: boolean): Promise<boolean>;
   /** The next stretch of input, or undefined while there is none. Never called again before it resolved. */
   next(): Promise<Chunk | undefined>;
   /** The place after the last chunk that `next` returned. */
   position(): SourcePosition;
+  /**
+   * This position, which `position` returned, was saved durably: what lies before it may be deleted. Called in order, not
+   * for each position, and at the latest before `close`. Work that it begins is ended by `close`.
+   */
+  committed(position: SourcePosition): void;
   /** Resolves when there may be more, at the latest after `timeoutMs`, at once when `signal` aborts. */
   wait(timeoutMs: number, signal: AbortSignal): Promise<void>;
   /** With `once`: everything that existed at the start was returned. */
@@ -122,9 +128,13 @@ interface Definition<T extends TObject> {
   validate?(options: Static<T>): Fault[];
 }
 
+export interface SourceContext extends ComponentContext {
+  /** What the source keeps there begins with `<pipeline>~`. */
+  stateDirectory: string;
+}
 export interface SourceDefinition<T extends TObject = TObject> extends Definition<T> {
   kind: 'source';
-  create(options: Static<T>, context: ComponentContext): Source;
+  create(options: Static<T>, context: SourceContext): Source;
 }
 export interface ProcessorDefinition<T extends TObject = TObject> extends Definition<T> {
   kind: 'processor';

@@ -146,11 +146,11 @@ export class PipelineLife {
     const { source, decoder, sinks, sinkNames, quarantine } = parts;
 
     const stored = store.position;
-    await source.open(stored, once);
+    const isContinued = await source.open(stored, once);
     decoder.open(stored?.open ?? []);
     const position = positionOf(parts);
     // After a gap, or a reset to the end, what was written behind the receipts can't be read again: then it is kept.
-    const isReread = stored?.readFrom !== 'end' && gapsOf(position) === (stored ? gapsOf(stored) : 0);
+    const isReread = stored?.readFrom !== 'end' && isContinued;
     const recoveryOf = (owner: (sink: string) => boolean) => ({
       segments: store.segments.filter((segment) => owner(segment.sink)),
       isReread,
@@ -168,6 +168,7 @@ export class PipelineLife {
     // Also the first position of a new pipeline: where `end` is must not move with each start.
     await store.markRunning();
     await store.commit(position, []);
+    source.committed(position);
     return { parts, store };
   }
 
@@ -258,12 +259,14 @@ export class PipelineLife {
   async #commit(): Promise<void> {
     const settled = this.#window.takeSettled();
     const last = settled.at(-1);
-    const { sinks, quarantine } = this.#parts ?? {};
-    if (!last || !sinks) return;
+    const { source, sinks, quarantine } = this.#parts ?? {};
+    if (!last || !source || !sinks) return;
+    const { position } = last.marker.marker;
     await this.#store?.commit(
-      last.marker.marker.position,
+      position,
       settled.flatMap(({ receipts }) => receipts.flat()),
     );
+    source.committed(position);
     for (const { marker, receipts } of settled) {
       this.#metrics.eventsDelivered += marker.routed;
       this.#metrics.eventsQuarantined += marker.rejected;
@@ -331,8 +334,4 @@ function positionOf({ source, decoder }: Parts): SourcePosition {
 function withOpen(position: SourcePosition, decoder: Decoder): SourcePosition {
   const open = decoder.openEntries();
   return open.length > 0 ? { ...position, open } : position;
-}
-
-function gapsOf(position: SourcePosition): number {
-  return position.paths.reduce((sum, { gapCount }) => sum + gapCount, 0);
 }

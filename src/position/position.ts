@@ -28,6 +28,14 @@ export interface FinishedBackup {
   head: Head;
 }
 
+/** A backup that was seen and not read to its end. */
+export interface UnreadBackup {
+  /** The name without `.gz`. */
+  stem: string;
+  /** As on disk when last seen. */
+  bytes: number;
+}
+
 /** Input that was gone before it could be read. */
 export interface Gap {
   /** When it was noticed. */
@@ -37,6 +45,8 @@ export interface Gap {
   /** The file that the gap begins in, and from where on. */
   file: string;
   offset: number;
+  /** How many bytes on disk are missing; absent where that is not known. */
+  bytes?: number;
   /** What is known of it, in words. */
   detail: string;
 }
@@ -50,6 +60,11 @@ export interface PathPosition {
   finishedThrough: string | null;
   /** The newest finished backups, at most 256, whether they still exist or not; see `source/file/finished.ts`. */
   finished: FinishedBackup[];
+  /**
+   * The oldest unread backups, at most 256: where one is gone at the next start, that is a gap. Absent where none is
+   * unread.
+   */
+  unread?: UnreadBackup[];
   /** The newest gaps, at most 100, and how many there were in all. */
   gaps: Gap[];
   gapCount: number;

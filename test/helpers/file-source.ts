@@ -10,13 +10,16 @@ import type { FileSystem } from '../../src/file-system.js';
 import { createMetrics } from '../../src/metrics.js';
 import type { PathPosition, SourcePosition } from '../../src/position/position.js';
 import { FileSource } from '../../src/source/file/index.js';
-import type { FileSourceSettings } from '../../src/source/file/index.js';
+import type { FileSourceSettings } from '../../src/source/file/options.js';
+import type { RetentionSettings } from '../../src/source/file/retention.js';
 import { until } from './until.js';
 
 export interface ReadingOptions extends Partial<FileSourceSettings> {
   /** Where the last run stopped. Goes through JSON, as it does through the position file. */
   position?: SourcePosition | undefined;
   once?: boolean;
+  /** Keeps unread backups in this directory. */
+  retain?: Partial<RetentionSettings> & { directory: string };
   fs?: FileSystem;
 }
 
@@ -37,8 +40,15 @@ export class Reading {
   private constructor(paths: string[], options: ReadingOptions) {
     const log = pino({ level: 'trace' }, { write: (line) => this.logs.push(JSON.parse(line) as LogLine) });
     const { readFrom = 'beginning', maxLineBytes = 2 ** 26, pollIntervalMs = 5 } = options;
+    const retention: RetentionSettings = {
+      isKeeping: options.retain !== undefined,
+      maxBytes: 2 ** 33,
+      minFreeBytes: 0,
+      directory: '/nowhere',
+      ...options.retain,
+    };
     this.source = new FileSource(
-      { paths, readFrom, maxLineBytes, pollIntervalMs },
+      { paths, readFrom, maxLineBytes, pollIntervalMs, retention },
       {
         pipeline: 'p',
         component: 'source',
@@ -49,6 +59,7 @@ export class Reading {
         clock: { now: () => Date.now() },
         signal: new AbortController().signal,
         drain: new AbortController().signal,
+        stateDirectory: '/nowhere',
       },
     );
   }
@@ -115,6 +126,13 @@ export class Reading {
 
   codes(): string[] {
     return this.logs.flatMap((line) => line.code ?? []);
+  }
+
+  /** Has the position saved, as a pipeline does once everything before it is durable. */
+  commit(): SourcePosition {
+    const position = this.source.position();
+    this.source.committed(position);
+    return position;
   }
 
   /** Closes it and returns where the next run goes on. */

@@ -28,6 +28,8 @@ export interface StartOptions {
   /** Arguments for node before the script. */
   nodeArgs?: string[];
   env?: NodeJS.ProcessEnv;
+  /** A command with its arguments that runs node in its place: `setpriv …`. */
+  under?: readonly string[];
 }
 
 /** The environment without tap's and coverage's hooks. */
@@ -41,9 +43,10 @@ export function plainEnv(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
 
 export function startHeadgate(
   args: readonly string[],
-  { nodeArgs = [], env = {} }: StartOptions = {},
+  { nodeArgs = [], env = {}, under = [] }: StartOptions = {},
 ): Running {
-  const child = spawn(process.execPath, [...nodeArgs, CLI, ...args], {
+  const [command = process.execPath, ...rest] = [...under, process.execPath, ...nodeArgs, CLI, ...args];
+  const child = spawn(command, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: plainEnv(env),
   });

@@ -82,7 +82,9 @@ function operationsOn(disk: VolatileDisk): Synchronous {
     const isFile = node instanceof FileNode;
     const { ino } = node;
     const [size, mode] = isFile ? [node.data.length, node.mode] : [4096, 0o750];
-    return { dev: 1, ino, size, mode, mtimeMs: 0, isFile, isDirectory: !isFile, isSymlink: false };
+    // Names are not counted: no sink asks how many a file has.
+    const common = { dev: 1, nlink: 1, mtimeMs: 0, isSymlink: false };
+    return { ...common, ino, size, mode, isFile, isDirectory: !isFile };
   };
 
   return {
@@ -101,6 +103,10 @@ function operationsOn(disk: VolatileDisk): Synchronous {
       return nextDescriptor++;
     },
     close,
+    reflink: (from) => {
+      throw systemError('ENOTSUP', from);
+    },
+    statfs: () => ({ freeBytes: 2 ** 40, totalBytes: 2 ** 41 }),
     read: (fd, buffer, at, length, position) =>
       fileOf(fd)
         .data.subarray(position, position + length)

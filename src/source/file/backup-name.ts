@@ -18,9 +18,7 @@ export interface BackupName {
 export function parseBackupName(liveName: string, name: string): BackupName | undefined {
   const isGzip = name.endsWith(SUFFIX);
   const stem = isGzip ? name.slice(0, -SUFFIX.length) : name;
-  const dot = liveName.lastIndexOf('.');
-  const extension = dot < 0 ? '' : liveName.slice(dot);
-  const prefix = `${liveName.slice(0, liveName.length - extension.length)}-`;
+  const { prefix, extension } = partsOf(liveName);
   if (!stem.startsWith(prefix) || !stem.endsWith(extension)) return undefined;
   const time = stem.slice(prefix.length, stem.length - extension.length);
   return TIME.test(time) ? { name, stem, isGzip } : undefined;
@@ -29,4 +27,16 @@ export function parseBackupName(liveName: string, name: string): BackupName | un
 /** Whether this is the name of a backup of any file. */
 export function isBackupName(name: string): boolean {
   return BACKUP.test(name);
+}
+
+/** The name that a rotation of the file called `liveName` gives to it at `timeMs`. */
+export function backupStem(liveName: string, timeMs: number): string {
+  const { prefix, extension } = partsOf(liveName);
+  return prefix + new Date(timeMs).toISOString().slice(0, -1).replaceAll(':', '-') + extension;
+}
+
+function partsOf(liveName: string): { prefix: string; extension: string } {
+  const dot = liveName.lastIndexOf('.');
+  const extension = dot < 0 ? '' : liveName.slice(dot);
+  return { prefix: `${liveName.slice(0, liveName.length - extension.length)}-`, extension };
 }

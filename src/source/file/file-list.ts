@@ -5,14 +5,16 @@
 // listing by its inode, which can't be reused while it is held. Each file is held open from the moment it is seen, so
 // that compression and pruning take nothing away.
 import { basename, dirname } from 'node:path';
+import { systemCode } from '../../errors.js';
 import type { ComponentContext } from '../../pipeline/component.js';
-import type { PathPosition } from '../../position/position.js';
+import type { PathPosition, UnreadBackup } from '../../position/position.js';
 import { listBackups, statIfExists } from './discover.js';
 import type { ListedBackup } from './discover.js';
 import { FinishedBackups } from './finished.js';
 import { FollowedFile } from './followed-file.js';
 import type { FollowedFileOptions } from './followed-file.js';
 import type { GapList } from './gap-list.js';
+import type { KeptFiles } from './kept-files.js';
 import { findStart } from './start.js';
 
 // Descriptors are bounded, and a process often may have 1,024. The oldest unread backups are the ones held, because
@@ -20,6 +22,7 @@ import { findStart } from './start.js';
 const MAX_HELD = 256;
 // While rotations come faster than the directory can be listed, the next call goes on.
 const MAX_LOOKS = 5;
+const MAX_UNREAD = 256;
 const RELIST_MS = 1_000;
 
 /** What is followed. */
@@ -33,6 +36,7 @@ export class FileList {
   readonly #context: ComponentContext;
   readonly #fileOptions: FollowedFileOptions;
   readonly #gaps: GapList;
+  readonly #kept: KeptFiles;
   readonly #finished: FinishedBackups;
   #files: FollowedFile[] = [];
   /** Names of finished backups, and the file that each led to when its content was checked. */
@@ -44,12 +48,14 @@ export class FileList {
     options: FileListOptions,
     stored: PathPosition | undefined,
     gaps: GapList,
+    kept: KeptFiles,
     context: ComponentContext,
   ) {
     const { path, maxLineBytes } = options;
     this.#context = context;
     this.#fileOptions = { fs: context.fs, directory: dirname(path), path, maxLineBytes };
     this.#gaps = gaps;
+    this.#kept = kept;
     this.#finished = new FinishedBackups(stored?.finished, stored?.finishedThrough);
   }
 
@@ -61,6 +67,15 @@ export class FileList {
   get live(): FollowedFile | undefined {
     const last = this.#files.at(-1);
     return last?.isLive ? last : undefined;
+  }
+  /** The unread ones before the live file, oldest first. */
+  get backups(): FollowedFile[] {
+    return this.#files.filter((file) => !file.isLive);
+  }
+  /** What is to be known of them after a restart. */
+  get unread(): UnreadBackup[] {
+    const named = this.backups.slice(0, MAX_UNREAD);
+    return named.flatMap(({ stem, size }) => (stem === null ? [] : { stem, bytes: size }));
   }
   /** What was read to its end. */
   get finished(): FinishedBackups {
@@ -75,14 +90,30 @@ export class FileList {
     return this.#files.reduce((sum, file) => sum + file.remainingBytes, 0);
   }
 
-  /** Finds the files and the place to begin at. Throws, and holds nothing, where that is not possible for now. */
-  async begin(stored: PathPosition | undefined, readFrom: 'beginning' | 'end'): Promise<void> {
-    const options = { ...this.#fileOptions, readFrom, maxHeld: MAX_HELD };
+  /** Whether there is a live file, a backup, or anything that is retained. */
+  async isAnythingThere(): Promise<boolean> {
+    const { fs } = this.#context;
+    const { path } = this.#fileOptions;
+    if (await statIfExists(fs, path)) return true;
+    return (await listBackups(fs, path)).length > 0 || (await this.#kept.directory.list()).length > 0;
+  }
+
+  /** Finds the files and the place to begin at. Throws, and holds nothing, where that is not possible
+   * for now. Resolves to whether it is certain that nothing is missing. */
+  async begin(stored: PathPosition | undefined, readFrom: 'beginning' | 'end'): Promise<boolean> {
+    const options = { ...this.#fileOptions, readFrom, maxHeld: MAX_HELD, retained: this.#kept.directory };
     const { files, finish, gone, plan } = await findStart(options, stored, this.#finished);
     this.#files = files;
-    for (const backup of finish) this.#finished.add(backup, this.#oldestUnread);
+    for (const { file, entry } of finish) {
+      this.#finished.add(entry, this.#oldestUnread);
+      await this.#kept.finish(file, entry);
+    }
     for (const gap of plan.gaps) this.#gaps.add(gap);
-    for (const file of gone) this.#addPrunedUnlessKnown(file);
+    const gapsBefore = this.#gaps.count;
+    for (const file of gone)
+      if (!plan.gaps.some((gap) => gap.file === file.stem)) this.#addPrunedUnlessKnown(file);
+    const isComplete = plan.isComplete && this.#gaps.count === gapsBefore;
+    await this.#kept.keep(this.backups);
     if (!this.live) this.#missingSinceMs = performance.now();
     const { component, log } = this.#context;
     const { path } = this.#fileOptions;
@@ -90,6 +121,7 @@ export class FileList {
       { component, path, file: this.first?.name, offset: this.first?.offset, files: files.length },
       `reading ${path}: ${plan.why}`,
     );
+    return isComplete;
   }
 
   /** Looks whether there are new files, and how large the live one is. */
@@ -102,10 +134,11 @@ export class FileList {
         this.#missingSinceMs = undefined;
         if (live?.is(seen)) {
           live.size = seen.size;
+          live.nlink = seen.nlink;
           return;
         }
       } else {
-        if (live) await live.updateSize();
+        await live?.updateSize().catch(unlessStale);
         this.#missingSinceMs ??= nowMs;
         // For the new name of a file that was renamed, and for backups of a path that was never seen.
         if (nowMs - this.#listedAtMs < RELIST_MS) return;
@@ -165,6 +198,7 @@ export class FileList {
       }
       this.#context.metrics.rotations += fresh.length;
       this.#files.push(...fresh, ...(live.isLive ? [live] : []));
+      await this.#kept.keep(this.backups);
       await this.#boundHeld();
       return isRotatedAway;
     } finally {
@@ -198,8 +232,49 @@ export class FileList {
         offset: file.readOffset,
         detail: `the file can't be inflated any further: ${damage}`,
       });
-    if (stem !== null) this.#finished.add({ stem, ino, head: file.head() }, this.#oldestUnread);
+    if (stem !== null) {
+      const entry = { stem, ino, head: file.head() };
+      this.#finished.add(entry, this.#oldestUnread);
+      await this.#kept.finish(file, entry);
+    } else {
+      await file.release();
+    }
+    await this.#holdNext();
+  }
+
+  /** Gives a backup up, or, where it has its own name, only what is kept or held besides. */
+  async letGo(file: FollowedFile, hasOriginal: boolean): Promise<void> {
+    const at = this.#files.indexOf(file);
+    if (at < 0) return;
+    const { retained } = file;
+    if (hasOriginal) {
+      await file.releaseUnnamed();
+    } else {
+      const detail = 'it was pruned before it was read, and what is held and retained had become too much';
+      const { name, offset, remainingBytes } = file;
+      this.#gaps.add({ reason: 'released', file: file.stem ?? name, offset, bytes: remainingBytes, detail });
+      this.#files.splice(at, 1);
+      await file.release();
+      await this.#holdNext();
+    }
+    if (retained) this.#kept.remove(retained);
+    file.retained = undefined;
+  }
+
+  /** The first file can't be read any more: its rest is a gap, unless another file holds what was read of it. */
+  async loseFirst(): Promise<void> {
+    const file = this.#files.shift();
+    if (!file) return;
+    const position = file.position();
     await file.release();
+    for (const other of this.#files)
+      if (position.offset > 0 && other.readOffset === 0 && (await other.hold()))
+        if ((await other.compareWith(position)) === 'same') return;
+    const detail = 'the file system no longer has the file that was open (ESTALE)';
+    this.#gaps.add({ reason: 'pruned', file: file.name, offset: file.offset, detail });
+  }
+
+  async #holdNext(): Promise<void> {
     const next = this.#files[MAX_HELD - 1];
     if (next && !next.isLive) await next.hold();
   }
@@ -210,12 +285,14 @@ export class FileList {
   }
 
   async #boundHeld(): Promise<void> {
-    for (const file of this.#files.slice(MAX_HELD)) if (file.isHeld && !file.isLive) await file.release();
+    for (const file of this.#files.slice(MAX_HELD))
+      if (file.isHeld && file.stem !== null) await file.release();
   }
 
   #addPruned(file: FollowedFile): void {
     const detail = 'the file was deleted before it could be opened';
-    this.#gaps.add({ reason: 'pruned', file: file.stem ?? file.name, offset: 0, detail });
+    const bytes = file.size > 0 ? { bytes: file.size } : {};
+    this.#gaps.add({ reason: 'pruned', file: file.stem ?? file.name, offset: 0, ...bytes, detail });
   }
 
   /** For a file that was listed and then was gone. */
@@ -241,11 +318,20 @@ async function findSame(
   for (const other of held) {
     // Where there is nothing to compare, the name has to do.
     if (other.stem === file.stem && !sample) return other;
-    if ((other.stem === file.stem || other.stem === null) && (await file.hasContentOf(other))) return other;
+    if (
+      (other.stem === file.stem || other.stem === null) &&
+      (await file.hasContentOf(other).catch(unlessStale))
+    )
+      return other;
   }
   return undefined;
 }
 
 function identity(file: { dev: number; ino: number }): string {
   return `${String(file.dev)}:${String(file.ino)}`;
+}
+
+/** What a network file system no longer has has no content and no size; reading it tells. */
+function unlessStale(error: unknown): undefined {
+  if (systemCode(error) !== 'ESTALE') throw error;
 }

@@ -11,11 +11,11 @@ import { FINGERPRINT_BYTES, fingerprint, hasHead, Trail } from '../../position/f
 import type { FilePosition, Head } from '../../position/position.js';
 import { GzipReader, inflateTo, PlainReader, readFully } from './byte-reader.js';
 import type { ByteReader } from './byte-reader.js';
+import { contentLength, lastLineStart, trailAt } from './content.js';
 import { isMissing, statIfExists } from './discover.js';
+import type { RetainedFile } from './retain-directory.js';
 
 const INFLATE_BYTES = 1024 * 1024;
-// RFC 1952 §2.3: the last four bytes are the size of the input modulo 2^32.
-const ISIZE_BYTES = 4;
 // A FIFO in the place of a log must not hang the open.
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
@@ -40,7 +40,12 @@ export class FollowedFile {
   size = 0;
   dev = 0;
   ino = 0;
+  /** How many names the held file has. */
+  nlink = 0;
+  /** It is also kept under this name, for when its own is gone. */
+  retained: RetainedFile | undefined;
   readonly #options: FollowedFileOptions;
+  #directory: string;
   #fd: number | undefined;
   #reader: ByteReader | undefined;
   #lines: LineReader | undefined;
@@ -48,8 +53,17 @@ export class FollowedFile {
 
   constructor(options: FollowedFileOptions, name: string, stem: string | null) {
     this.#options = options;
+    this.#directory = options.directory;
     this.name = name;
     this.stem = stem;
+  }
+
+  /** One that has no other name any more than the one that it is retained under. */
+  static ofRetained(options: FollowedFileOptions, retained: RetainedFile): FollowedFile {
+    const file = new FollowedFile(options, retained.name, retained.stem);
+    file.retained = retained;
+    file.#directory = retained.directory;
+    return file;
   }
 
   /** It is open, so nothing that happens to its name takes it away. */
@@ -57,7 +71,19 @@ export class FollowedFile {
     return this.#fd !== undefined;
   }
   get isGzip(): boolean {
-    return this.stem !== null && this.name !== this.stem;
+    return this.stem !== null && this.name.endsWith('.gz');
+  }
+  /** Where it was last seen. */
+  get location(): string {
+    return join(this.#directory, this.name);
+  }
+  /** Leads to the held file, whatever became of its name. */
+  get descriptorPath(): string {
+    return `/proc/self/fd/${String(this.#held())}`;
+  }
+  /** Its own name is gone; it is what is retained. */
+  get isRetainedOnly(): boolean {
+    return this.#directory === this.retained?.directory;
   }
   /** How far it was given out. */
   get offset(): number {
@@ -88,17 +114,43 @@ export class FollowedFile {
     return seen !== undefined && this.is(seen);
   }
 
-  /** Opens it and holds it, under either of its names. False where it is gone; other errors are thrown. */
+  /** Opens it and holds it, under any of its names. False where it is gone; other errors are thrown. */
   async hold(): Promise<boolean> {
     if (this.isHeld || (await this.#open())) return true;
-    if (this.stem === null) return false;
-    // It may have been compressed since it was listed.
-    this.name = this.isGzip ? this.stem : `${this.stem}.gz`;
+    if (this.isRetainedOnly) return false;
+    if (this.stem !== null) {
+      // It may have been compressed since it was listed.
+      this.name = this.isGzip ? this.stem : `${this.stem}.gz`;
+      if (await this.#open()) return true;
+    }
+    if (!this.retained) return false;
+    this.#directory = this.retained.directory;
+    this.name = this.retained.name;
+    this.stem = this.retained.stem;
     return this.#open();
+  }
+
+  /** Another descriptor of it, which the caller closes; undefined where it is gone. */
+  async openAgain(): Promise<number | undefined> {
+    const wasHeld = this.isHeld;
+    if (!(await this.hold())) return undefined;
+    try {
+      return await this.#options.fs.open(this.descriptorPath, OPEN_FLAGS);
+    } finally {
+      if (!wasHeld) await this.release();
+    }
+  }
+
+  /** Closes it where nothing but the descriptor keeps it on disk; one that was begun must stay what it is. */
+  async releaseUnnamed(): Promise<void> {
+    if (!this.isHeld || this.readOffset > 0) return;
+    await this.updateSize();
+    if (this.nlink === 0) await this.release();
   }
 
   /** Takes the name that it was found under. A file that is held goes on being what was opened. */
   seenAs(backup: { name: string; stem: string }): void {
+    if (this.isRetainedOnly) return;
     if (!this.isHeld) this.name = backup.name;
     else if (!this.isGzip) this.name = backup.stem;
     this.stem = backup.stem;
@@ -113,23 +165,34 @@ export class FollowedFile {
     if (fd !== undefined) await this.#options.fs.close(fd);
   }
 
-  /** Opens the file anew where its name still leads to it, so that a read that failed can be tried again. */
-  async reopen(): Promise<void> {
-    const { fs, directory } = this.#options;
-    let fd = await fs.open(join(directory, this.name), OPEN_FLAGS);
+  /**
+   * Opens the file anew where its name still leads to it, so that a read that failed can be tried again. False where
+   * the name leads to nothing, or to another file.
+   */
+  async reopen(): Promise<boolean> {
+    const { fs } = this.#options;
+    let fd: number;
     try {
-      if (this.is(await fs.fstat(fd))) {
-        [this.#fd, fd] = [fd, this.#held()];
-        if (this.#reader) this.#reader.fd = this.#fd;
-      }
+      fd = await fs.open(this.location, OPEN_FLAGS);
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
+    try {
+      if (!this.is(await fs.fstat(fd))) return false;
+      [this.#fd, fd] = [fd, this.#held()];
+      if (this.#reader) this.#reader.fd = this.#fd;
+      return true;
     } finally {
       await fs.close(fd);
     }
   }
 
-  /** Looks how large it is now. */
+  /** Looks how large it is now, and how many names it has. */
   async updateSize(): Promise<void> {
-    this.size = (await this.#options.fs.fstat(this.#held())).size;
+    const { size, nlink } = await this.#options.fs.fstat(this.#held());
+    this.size = size;
+    this.nlink = nlink;
   }
 
   /**
@@ -168,7 +231,9 @@ export class FollowedFile {
   async begin(offset: number): Promise<boolean> {
     this.restart();
     const reader = this.#createReader(this.isGzip ? 0 : offset);
-    const trail = this.isGzip ? await inflateTo(reader, offset) : await this.#trailAt(offset);
+    const trail = this.isGzip
+      ? await inflateTo(reader, offset)
+      : await trailAt(this.#options.fs, this.#held(), offset);
     if (!trail) {
       reader.close();
       return false;
@@ -214,17 +279,8 @@ export class FollowedFile {
   }
 
   /** The start of the last line, or of the one that is being written. */
-  async lastLineStart(): Promise<number> {
-    const block = Buffer.alloc(64 * 1024);
-    for (let end = this.size; end > 0;) {
-      const start = Math.max(0, end - block.length);
-      const part = block.subarray(0, end - start);
-      await readFully(new PlainReader(this.#options.fs, this.#held(), start), part);
-      const newline = part.lastIndexOf(0x0a);
-      if (newline >= 0) return start + newline + 1;
-      end = start;
-    }
-    return 0;
+  lastLineStart(): Promise<number> {
+    return lastLineStart(this.#options.fs, this.#held(), this.size);
   }
 
   /** The fingerprint of its beginning, as far as it was given out. */
@@ -240,8 +296,8 @@ export class FollowedFile {
   }
 
   async #open(): Promise<boolean> {
-    const { fs, directory } = this.#options;
-    const path = join(directory, this.name);
+    const { fs } = this.#options;
+    const path = this.location;
     let fd: number;
     try {
       fd = await fs.open(path, OPEN_FLAGS);
@@ -255,6 +311,7 @@ export class FollowedFile {
       this.dev = stat.dev;
       this.ino = stat.ino;
       this.size = stat.size;
+      this.nlink = stat.nlink;
     } catch (error) {
       await fs.close(fd);
       throw error;
@@ -273,23 +330,9 @@ export class FollowedFile {
     return this.isGzip ? new GzipReader(fs, this.#held()) : new PlainReader(fs, this.#held(), offset);
   }
 
-  async #trailAt(offset: number): Promise<Trail | undefined> {
-    const first = Buffer.alloc(Math.min(FINGERPRINT_BYTES, offset));
-    const last = Buffer.alloc(first.length);
-    const { fs } = this.#options;
-    const isThere =
-      (await readFully(new PlainReader(fs, this.#held(), 0), first)) === first.length &&
-      (await readFully(new PlainReader(fs, this.#held(), offset - last.length), last)) === last.length;
-    return isThere ? new Trail(offset, first, last) : undefined;
-  }
-
   /** Decompressed, modulo 2^32. */
   async #contentLength(): Promise<number> {
-    const { fs } = this.#options;
     await this.updateSize();
-    if (!this.isGzip) return this.size % 2 ** 32;
-    const trailer = Buffer.alloc(ISIZE_BYTES);
-    await readFully(new PlainReader(fs, this.#held(), Math.max(0, this.size - ISIZE_BYTES)), trailer);
-    return trailer.readUInt32LE();
+    return contentLength(this.#options.fs, this.#held(), this.size, this.isGzip);
   }
 }

@@ -12,6 +12,8 @@ import type { PathPosition } from '../../position/position.js';
 import { FileList } from './file-list.js';
 import type { FollowedFile } from './followed-file.js';
 import { GapList } from './gap-list.js';
+import { isMountPoint } from './mounts.js';
+import { KeptFiles } from './kept-files.js';
 import { RareLog } from './rare-log.js';
 
 const MISSING_ALARM_MS = 10_000;
@@ -26,6 +28,9 @@ export interface FollowerOptions {
   readFrom: 'beginning' | 'end';
   /** What exists at the start is all that is read. */
   isOnce: boolean;
+  /** Where unread backups are kept, and whether new ones are. */
+  retainDirectory: string;
+  isKeeping: boolean;
 }
 
 /** One followed path. All methods may be called at any time; they take turns. */
@@ -36,7 +41,10 @@ export class Follower {
   readonly #log: RareLog;
   readonly #gaps: GapList;
   readonly #files: FileList;
+  /** What is kept of unread backups. */
+  readonly kept: KeptFiles;
   #hasBegun = false;
+  #isComplete = false;
   #isClosed = false;
   /** With `isOnce`: so much of the live file existed at the start. */
   #limit = Infinity;
@@ -53,16 +61,21 @@ export class Follower {
     this.#stored = stored;
     this.#log = new RareLog(context.log);
     this.#gaps = new GapList(options.path, stored, context);
-    this.#files = new FileList(options, stored, this.#gaps, context);
+    this.kept = new KeptFiles(context, options.retainDirectory, options.path, options.isKeeping);
+    this.#files = new FileList(options, stored, this.#gaps, this.kept, context);
   }
 
   get path(): string {
     return this.#options.path;
   }
 
-  /** Finds its place. Where that fails for now, `next` tries again; it never begins anywhere else instead. */
-  open(): Promise<void> {
-    return this.#exclusively(() => this.#begin());
+  /**
+   * Finds its place. Where that fails for now, `next` tries again; it never begins anywhere else instead. Resolves to
+   * whether it is certain that nothing is missing behind the stored place.
+   */
+  async open(): Promise<boolean> {
+    await this.#exclusively(() => this.#begin());
+    return this.#hasBegun ? this.#isComplete : this.#stored === undefined;
   }
 
   /** The next stretch of this path, or undefined while there is none. */
@@ -81,12 +94,13 @@ export class Follower {
   /** The place after the last chunk that `next` returned; undefined while none was found and none is stored. */
   position(): PathPosition | undefined {
     if (!this.#hasBegun) return this.#stored;
-    const { first, finished } = this.#files;
+    const { first, finished, unread } = this.#files;
     return {
       path: this.path,
       current: first?.position() ?? null,
       finishedThrough: finished.through,
       finished: [...finished.entries],
+      ...(unread.length > 0 && { unread }),
       ...this.#gaps.snapshot(),
     };
   }
@@ -102,10 +116,31 @@ export class Follower {
     return this.#files.remainingBytes;
   }
 
+  /** Whether nothing is at the path, other than for the moment that a rotation takes. */
+  get isMissing(): boolean {
+    const { live, missingSinceMs } = this.#files;
+    if (!this.#hasBegun) return this.#hasToldMissing;
+    if (missingSinceMs === undefined) return live?.nlink === 0;
+    return !live || performance.now() - missingSinceMs >= MISSING_ALARM_MS;
+  }
+
+  /** Runs something that looks at the files or changes them, in its turn; not before a place was found. */
+  withFiles<T>(run: (files: FileList) => Promise<T>): Promise<T | undefined> {
+    return this.#exclusively(async () =>
+      this.#hasBegun && !this.#isClosed ? await run(this.#files) : undefined,
+    );
+  }
+
+  /** The backups that are not durably delivered, as far as they may have to be copied. */
+  get undelivered(): FollowedFile[] {
+    return [...this.kept.undelivered, ...this.#files.backups];
+  }
+
   /** Closes all files once a `next` that is under way is through. May be called twice. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#exclusively(() => this.#files.close());
+    await this.kept.close();
   }
 
   /**
@@ -125,9 +160,18 @@ export class Follower {
 
   async #begin(): Promise<void> {
     if (this.#isClosed || this.#hasBegun) return;
-    await this.#files.begin(this.#stored, this.#options.readFrom);
+    const { isOnce, readFrom } = this.#options;
+    // A disk that is not mounted yet, most likely; to begin without it would double what was read of it.
+    const wasRead = (this.#stored?.current?.offset ?? 0) > 0;
+    if (wasRead && !isOnce && !(await this.#files.isAnythingThere())) {
+      this.#tellWaiting();
+      return;
+    }
+    this.#isComplete = await this.#files.begin(this.#stored, readFrom);
     this.#hasBegun = true;
+    this.#hasToldMissing = false;
     if (this.#options.isOnce) this.#limit = this.#files.live?.size ?? 0;
+    if (await isMountPoint(this.#context.fs, this.path)) this.#tellMount();
     this.#tellMissing();
   }
 
@@ -139,6 +183,7 @@ export class Follower {
 
   async #next(): Promise<Chunk | undefined> {
     await this.#begin();
+    if (!this.#hasBegun) return undefined;
     let canLook = !this.#options.isOnce;
     const lookAgain = async (): Promise<void> => {
       if (canLook) await this.#look();
@@ -167,7 +212,7 @@ export class Follower {
       }
       const { bytes, piece } = await this.#read(file);
       if (piece) return this.#chunk(file, piece);
-      if (bytes > 0) continue;
+      if (bytes > 0 || file !== this.#files.first) continue;
       if (isLive) {
         // It may have shrunk since it was looked at.
         await file.updateSize();
@@ -224,8 +269,11 @@ export class Follower {
       return await file.read();
     } catch (error) {
       // The fault that is told is the one of the read; the next call reads from the same offset either way.
-      await file.reopen().catch(() => undefined);
-      throw error;
+      const isThere = await file.reopen().catch(() => undefined);
+      if (systemCode(error) !== 'ESTALE' || isThere !== false) throw error;
+      // A network file system no longer has it, and no waiting brings it back.
+      await this.#files.loseFirst();
+      return { bytes: 0, piece: undefined };
     }
   }
 
@@ -245,12 +293,31 @@ export class Follower {
     );
   }
 
+  #tellMount(): void {
+    const data = { code: 'SOURCE_MOUNT', component: this.#context.component, path: this.path };
+    const what =
+      'is mounted as a single file: the file after a rotation is not seen here; mount its directory';
+    this.#context.log.warn(data, `${this.path} ${what}`);
+  }
+
+  #tellWaiting(): void {
+    const data = { code: 'SOURCE_PATH_MISSING', component: this.#context.component, path: this.path };
+    const message = `neither ${this.path} nor any backup of it exists, although it was read before; waiting for them`;
+    if (!this.#hasToldMissing) this.#context.log.warn(data, message);
+    this.#hasToldMissing = true;
+  }
+
   /** Nothing at the path is normal for a moment of each rotation; a file that grows without a name is not. */
   #tellMissing(): void {
     const { live, missingSinceMs } = this.#files;
     const data = { code: 'SOURCE_PATH_MISSING', component: this.#context.component, path: this.path };
     const hasGrown = live !== undefined && live.size > this.#sizeWhileMissing;
     this.#sizeWhileMissing = live?.size ?? 0;
+    if (live?.nlink === 0 && missingSinceMs === undefined) {
+      const what =
+        'leads to a file that was deleted on the other side of its mount: mount the directory instead';
+      this.#log.error('deleted', data, `${this.path} ${what}`);
+    }
     if (missingSinceMs === undefined) {
       this.#hasToldMissing = false;
     } else if (!live) {

@@ -24,15 +24,20 @@ export class GapList {
     return { gaps: [...this.#gaps], gapCount: this.#count };
   }
 
+  /** How many there were in all. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** Records one, noticed now. */
   add(gap: Omit<Gap, 'time'>): void {
     const { clock, component, log, metrics } = this.#context;
     this.#gaps = [...this.#gaps, { time: new Date(clock.now()).toISOString(), ...gap }].slice(-MAX_GAPS);
     this.#count++;
     metrics.gaps++;
-    const { reason, file, offset, detail } = gap;
+    const { reason, file, offset, bytes, detail } = gap;
     log.error(
-      { code: 'SOURCE_GAP', component, path: this.#path, reason, file, offset },
+      { code: 'SOURCE_GAP', component, path: this.#path, reason, file, offset, bytes },
       `input of ${this.#path} is missing from ${file} offset ${String(offset)} on: ${detail}`,
     );
   }

@@ -3,170 +3,49 @@
 // on after a start is decided by `resume.ts`.
 //
 // The files are the queue: while nobody asks for more, nothing is read; but what rotates away is held open meanwhile.
-import type { Chunk } from '../../event/batch.js';
-import type { Fault } from '../../event/fault.js';
 import type { LineFormat } from '../../codec/decoder.js';
-import { bytes, count, duration, glob, listOf, oneOf, optional, Type } from '../../config/schema.js';
-import { bytesOf, millisecondsOf } from '../../config/units.js';
+import type { Chunk } from '../../event/batch.js';
 import { defineSource } from '../../pipeline/component.js';
-import type { ComponentContext, Source } from '../../pipeline/component.js';
+import type { Source, SourceContext } from '../../pipeline/component.js';
 import type { PathPosition, SourcePosition } from '../../position/position.js';
 import { DirectoryWatch } from './directory-watch.js';
 import { PathPatterns } from './discover.js';
 import { Follower } from './follower.js';
+import { Retention } from './retention.js';
+import { fileOptions, settingsOf, validateFileOptions } from './options.js';
+import type { FileSourceSettings } from './options.js';
 
 const REFRESH_MS = 1_000;
-const DEFAULT_MAX_LINE_BYTES = '64MiB';
-const DEFAULT_POLL_INTERVAL = '50ms';
-const DEFAULT_MAX_OPEN = 10_000;
-const DEFAULT_MAX_OPEN_BYTES = '16MiB';
-const DEFAULT_MAX_OPEN_AGE = '5m';
-// Places in a batch are 32-bit integers.
-const LIMIT_MAX_LINE_BYTES = 2 ** 30;
-
-/** The options as numbers. */
-export interface FileSourceSettings {
-  paths: readonly string[];
-  readFrom: 'beginning' | 'end';
-  maxLineBytes: number;
-  pollIntervalMs: number;
-  lineFormat?: LineFormat;
-}
 
 /** The `file` source of a pipeline file. */
 export const fileSource = defineSource({
   name: 'file',
   summary:
     'Follows audit log files and their rotated backups, plain or gzip-compressed, and loses none of their lines.',
-  options: Type.Object(
-    {
-      paths: listOf(
-        glob({
-          description:
-            'An absolute path of a live file, or a glob over such paths. Backups belong to their live file and need no glob.',
-        }),
-        {
-          description:
-            'The live files to follow, each on its own. A path need not exist yet; new files that a glob matches are found while running.',
-          minItems: 1,
-          examples: [['/var/log/kube-audit/audit.log']],
-        },
-      ),
-      format: optional(
-        oneOf(['auto', 'json', 'legacy'], {
-          description:
-            'What a line holds: `json` is one event, or one EventList, as JSON; `legacy` is the log that the API server wrote before 1.8, and still writes with `--audit-log-format=legacy`; `auto` tells it for each line.',
-          default: 'auto',
-        }),
-      ),
-      legacy: optional(
-        Type.Object(
-          {
-            max_open: optional(
-              count({
-                description: 'How many requests of one path may wait for their response.',
-                default: DEFAULT_MAX_OPEN,
-                minimum: 0,
-                maximum: 1_000_000,
-              }),
-            ),
-            max_open_bytes: optional(
-              bytes({
-                description: 'How long their lines may be together.',
-                default: DEFAULT_MAX_OPEN_BYTES,
-              }),
-            ),
-            max_open_age: optional(
-              duration({
-                description:
-                  'How long a request waits: by the times in the log, and where no line follows by the clock.',
-                default: DEFAULT_MAX_OPEN_AGE,
-              }),
-            ),
-          },
-          {
-            additionalProperties: false,
-            description:
-              'In the two-line legacy formats a request is an event when its response comes. These bound the requests that wait; beyond them the oldest becomes an event with the annotation `headgate.io/legacy: request-only`.',
-          },
-        ),
-      ),
-      read_from: optional(
-        oneOf(['beginning', 'end'], {
-          description:
-            'Where to begin when no position is stored. With `end` everything that exists at the first start is left out, backups too. A file that a glob finds later is always read from its beginning.',
-          default: 'beginning',
-        }),
-      ),
-      max_line_bytes: optional(
-        bytes({
-          description:
-            'How long a line may be. A longer one is quarantined with its first 64 KiB, and reading goes on behind it. At most 1GiB.',
-          default: DEFAULT_MAX_LINE_BYTES,
-        }),
-      ),
-      poll_interval: optional(
-        duration({
-          description:
-            'How often a file is looked at where the file system does not signal a change. Each look is one `stat`.',
-          default: DEFAULT_POLL_INTERVAL,
-        }),
-      ),
-    },
-    { additionalProperties: false },
-  ),
+  options: fileOptions,
   examples: [
     'type: file\npaths: [/var/log/kube-audit/audit.log]\n',
     "type: file\npaths: ['/var/log/clusters/*/audit.log']\nread_from: end\nmax_line_bytes: 16MiB\n",
+    'type: file\npaths: [/var/log/kube-audit/audit.log]\nretain_unread: { max_bytes: 20GiB, retain_dir: /var/log/kube-audit-retained }\n',
   ],
-  validate(options) {
-    const faults: Fault[] = [];
-    const maxLineBytes = bytesOf(options.max_line_bytes ?? DEFAULT_MAX_LINE_BYTES);
-    if (maxLineBytes < 1 || maxLineBytes > LIMIT_MAX_LINE_BYTES)
-      faults.push({
-        code: 'CONFIG_VALUE',
-        message: 'max_line_bytes must be between 1B and 1GiB',
-        path: ['max_line_bytes'],
-      });
-    if (millisecondsOf(options.poll_interval ?? DEFAULT_POLL_INTERVAL) < 1)
-      faults.push({
-        code: 'CONFIG_VALUE',
-        message: 'poll_interval must be at least 1ms',
-        path: ['poll_interval'],
-      });
-    return faults;
-  },
-  create: (options, context) =>
-    new FileSource(
-      {
-        paths: options.paths,
-        readFrom: options.read_from ?? 'beginning',
-        maxLineBytes: bytesOf(options.max_line_bytes ?? DEFAULT_MAX_LINE_BYTES),
-        pollIntervalMs: millisecondsOf(options.poll_interval ?? DEFAULT_POLL_INTERVAL),
-        lineFormat: {
-          format: options.format ?? 'auto',
-          openLimits: {
-            maxEntries: options.legacy?.max_open ?? DEFAULT_MAX_OPEN,
-            maxBytes: bytesOf(options.legacy?.max_open_bytes ?? DEFAULT_MAX_OPEN_BYTES),
-            maxAgeMs: millisecondsOf(options.legacy?.max_open_age ?? DEFAULT_MAX_OPEN_AGE),
-          },
-        },
-      },
-      context,
-    ),
+  validate: validateFileOptions,
+  create: (options, context) => new FileSource(settingsOf(options, context), context),
 });
 
 /** See `Source`. */
 export class FileSource implements Source {
   readonly lineFormat?: LineFormat;
   readonly #settings: FileSourceSettings;
-  readonly #context: ComponentContext;
+  readonly #context: SourceContext;
   readonly #patterns: PathPatterns;
   readonly #watch: DirectoryWatch;
+  readonly #retention: Retention;
   readonly #followers = new Map<string, Follower>();
   /** Positions of paths that are not followed in this run: kept, since the path may come back. */
   #dormant = new Map<string, PathPosition>();
   #isOnce = false;
+  /** As far as places were found: it is certain that nothing is missing behind the stored ones. */
+  #isComplete = true;
   #isClosed = false;
   /** Whose turn it is, among the followers in order. */
   #turn = 0;
@@ -175,11 +54,12 @@ export class FileSource implements Source {
   #hasHint = false;
   #wake: () => void = () => undefined;
 
-  constructor(settings: FileSourceSettings, context: ComponentContext) {
+  constructor(settings: FileSourceSettings, context: SourceContext) {
     this.#settings = settings;
     if (settings.lineFormat) this.lineFormat = settings.lineFormat;
     this.#context = context;
     this.#patterns = new PathPatterns(settings.paths);
+    this.#retention = new Retention(settings.retention, context);
     this.#watch = new DirectoryWatch({
       fs: context.fs,
       log: context.log,
@@ -192,8 +72,9 @@ export class FileSource implements Source {
     });
   }
 
-  async open(position: SourcePosition | undefined, once: boolean): Promise<void> {
+  async open(position: SourcePosition | undefined, once: boolean): Promise<boolean> {
     this.#isOnce = once;
+    this.#isComplete = true;
     const stored = position?.paths ?? [];
     this.#dormant = new Map(stored.map((path) => [path.path, path]));
     // After a reset, what the operator said goes before the configuration.
@@ -205,11 +86,12 @@ export class FileSource implements Source {
     // A file that came while Headgate was stopped is new, also with `read_from: end`.
     for (const path of await this.#patterns.expand())
       await this.#follow(path, isFirst ? firstFrom : 'beginning');
-    if (once) return;
-    await this.#watch.refresh();
+    this.#countMissing();
+    if (!once) await this.#watch.refresh();
     this.#refreshTimer = setInterval(() => {
       this.#refresh();
     }, REFRESH_MS);
+    return this.#isComplete;
   }
 
   async next(): Promise<Chunk | undefined> {
@@ -226,6 +108,10 @@ export class FileSource implements Source {
   position(): SourcePosition {
     const followed = [...this.#followers.values()].flatMap((follower) => follower.position() ?? []);
     return { paths: [...followed, ...this.#dormant.values()] };
+  }
+
+  committed(position: SourcePosition): void {
+    for (const path of position.paths) this.#followers.get(path.path)?.kept.committed(path);
   }
 
   wait(timeoutMs: number, signal: AbortSignal): Promise<void> {
@@ -257,18 +143,20 @@ export class FileSource implements Source {
     this.#wake();
     await this.#refreshing;
     await this.#watch.close();
+    await this.#retention.close();
     for (const follower of this.#followers.values()) await follower.close();
   }
 
   async #follow(path: string, readFrom: 'beginning' | 'end'): Promise<void> {
     if (this.#followers.has(path) || this.#isClosed) return;
-    const { maxLineBytes, pollIntervalMs } = this.#settings;
+    const { maxLineBytes, pollIntervalMs, retention } = this.#settings;
+    const { directory: retainDirectory, isKeeping } = retention;
     const follower = new Follower(
-      { path, maxLineBytes, pollIntervalMs, readFrom, isOnce: this.#isOnce },
+      { path, maxLineBytes, pollIntervalMs, readFrom, isOnce: this.#isOnce, retainDirectory, isKeeping },
       this.#dormant.get(path),
       this.#context,
     );
-    await follower.open();
+    if (!(await follower.open())) this.#isComplete = false;
     this.#dormant.delete(path);
     this.#followers.set(path, follower);
     this.#watch.add(path);
@@ -283,8 +171,17 @@ export class FileSource implements Source {
   }
 
   async #refreshNow(): Promise<void> {
-    for (const follower of this.#followers.values()) await follower.look();
+    const followers = [...this.#followers.values()];
+    if (!this.#isOnce) for (const follower of followers) await follower.look();
+    this.#countMissing();
+    await this.#retention.check(followers);
+    if (this.#isOnce) return;
     for (const path of await this.#patterns.expand()) await this.#follow(path, 'beginning');
     await this.#watch.refresh();
+  }
+
+  #countMissing(): void {
+    const missing = [...this.#followers.values()].filter((follower) => follower.isMissing);
+    this.#context.metrics.pathsMissing = missing.length;
   }
 }

@@ -33,6 +33,8 @@ export interface ResumePlan {
   /** Backups to be taken as finished that are not recorded as such yet. */
   finish: string[];
   gaps: Omit<Gap, 'time'>[];
+  /** It is certain that nothing is missing behind what was stored. */
+  isComplete: boolean;
   /** The reason, for the log. */
   why: string;
 }
@@ -47,6 +49,27 @@ export function planResume(
   files: readonly FileFacts[],
   readFrom: 'beginning' | 'end',
 ): ResumePlan {
+  const plan = decide(stored, files, readFrom);
+  const stems = new Set(files.map((file) => file.stem));
+  const toldOf = plan.gaps.map(({ file }) => file.replace(/\.gz$/, ''));
+  const detail = 'the file was seen, and deleted before it was read';
+  const gone = (stored?.unread ?? []).filter(({ stem }) => !stems.has(stem) && !toldOf.includes(stem));
+  const gaps = gone.map(({ stem, bytes }) => ({
+    reason: 'pruned' as const,
+    file: stem,
+    offset: 0,
+    bytes,
+    detail,
+  }));
+  const isComplete = plan.isComplete && plan.gaps.length + gaps.length === 0;
+  return { ...plan, gaps: [...plan.gaps, ...gaps], isComplete };
+}
+
+function decide(
+  stored: PathPosition | undefined,
+  files: readonly FileFacts[],
+  readFrom: 'beginning' | 'end',
+): ResumePlan {
   const backups = files.filter((f) => f.stem !== null);
   const unread = files.filter((f) => !f.isFinished);
   const queue = unread.map((f) => f.name);
@@ -56,10 +79,14 @@ export function planResume(
   }
   const current = stored.current;
   if (!current) return plan({ queue, why: 'nothing was being read' });
-  // Without an offset there is nothing to recognise the file by, and no need to.
-  if (current.offset === 0) return plan({ queue, why: 'the file was not begun' });
-
   const isSameInode = (f: FileFacts): boolean => f.dev === current.dev && f.ino === current.ino;
+  if (current.offset === 0) {
+    // There is nothing to recognise the file by, and no need to. But the inode alone doesn't tell whether it is still
+    // there: the live file would be another one if there were backups that were not known.
+    const isComplete = unread.some((f) => isSameInode(f) && (f.stem !== null || unread.length === 1));
+    const wasBackup = stored.unread?.some(({ stem }) => stem === current.name.replace(/\.gz$/, '')) ?? false;
+    return plan({ queue, isComplete: isComplete || wasBackup, why: 'the file was not begun' });
+  }
   const same = unread.filter((f) => f.content === 'same');
   const found = same.find(isSameInode) ?? same[0];
   if (found) {
@@ -98,5 +125,5 @@ export function planResume(
 }
 
 function plan(parts: Partial<ResumePlan> & { why: string }): ResumePlan {
-  return { start: null, queue: [], finish: [], gaps: [], ...parts };
+  return { start: null, queue: [], finish: [], gaps: [], isComplete: true, ...parts };
 }

@@ -3,9 +3,11 @@ import { basename } from 'node:path';
 import { fingerprint } from '../../position/fingerprint.js';
 import type { FilePosition, FinishedBackup, PathPosition } from '../../position/position.js';
 import { listBackups } from './discover.js';
+import type { ListedBackup } from './discover.js';
 import type { FinishedBackups } from './finished.js';
 import { FollowedFile } from './followed-file.js';
 import type { FollowedFileOptions } from './followed-file.js';
+import type { RetainDirectory, RetainedFile } from './retain-directory.js';
 import { planResume } from './resume.js';
 import type { FileFacts, ResumePlan } from './resume.js';
 
@@ -14,6 +16,8 @@ export interface StartOptions extends FollowedFileOptions {
   readFrom: 'beginning' | 'end';
   /** How many backups are held open. */
   maxHeld: number;
+  /** Where unread backups were kept by earlier runs. */
+  retained: RetainDirectory;
 }
 
 /** The plan and the files that it speaks of. */
@@ -21,7 +25,7 @@ export interface Start {
   /** In the order in which they are to be read; the first may be in its middle. The caller closes them. */
   files: FollowedFile[];
   /** Backups that are finished from now on. */
-  finish: FinishedBackup[];
+  finish: { file: FollowedFile; entry: FinishedBackup }[];
   /** Backups that were deleted between being listed and being opened. */
   gone: FollowedFile[];
   plan: ResumePlan;
@@ -51,10 +55,10 @@ export async function findStart(
       await live.begin(await live.lastLineStart());
       begun.push(live);
     }
-    const finish: FinishedBackup[] = [];
+    const finish: Start['finish'] = [];
     for (const file of plan.finish.flatMap(pick)) {
       const head = fingerprint((await file.sample()) ?? Buffer.alloc(0));
-      finish.push({ stem: file.stem ?? file.name, ino: file.ino, head });
+      finish.push({ file, entry: { stem: file.stem ?? file.name, ino: file.ino, head } });
     }
     files = [...begun, ...queue];
     return { files, finish, gone, plan };
@@ -88,11 +92,12 @@ async function collect(
     if (isFinished || heldCount >= options.maxHeld) await file.release();
     else heldCount++;
   };
-  for (const backup of listed) {
+  /** Opens a listed backup; undefined where it is gone. */
+  const holdListed = async (backup: ListedBackup): Promise<FollowedFile | undefined> => {
     let file = live.is(backup.stat) ? live : new FollowedFile(options, backup.name, backup.stem);
     if (!(await file.hold())) {
       gone.push(file);
-      continue;
+      return undefined;
     }
     if (file !== live) found.push(file);
     // Rotated, and compressed, since it was opened. What is at the path now is found at the next look.
@@ -101,7 +106,27 @@ async function collect(
       live.isLive = false;
       live.seenAs(backup);
     }
-    await examine(file);
+    return file;
+  };
+  /** What is retained is the other name of `file`, finished, or a backup of its own. */
+  const sortRetained = async (retained: RetainedFile, file: FollowedFile | undefined): Promise<void> => {
+    const copy = FollowedFile.ofRetained(options, retained);
+    if (!(await copy.hold())) return;
+    found.push(copy);
+    const isFinished = finished.has(retained.stem, await copy.sample());
+    if (!isFinished && !(file && (await copy.hasContentOf(file)))) return examine(copy);
+    if (isFinished) await options.retained.remove(retained);
+    else if (file) file.retained = retained;
+    await copy.release();
+  };
+  const kept = await options.retained.list();
+  const backups = new Map(listed.map((backup) => [backup.stem, backup]));
+  for (const stem of [...new Set([...backups.keys(), ...kept.map((retained) => retained.stem)])].sort()) {
+    const backup = backups.get(stem);
+    const file = backup && (await holdListed(backup));
+    // Of two backups with one name, what is retained was there first: the other took the name from it.
+    for (const retained of kept) if (retained.stem === stem) await sortRetained(retained, file);
+    if (file) await examine(file);
   }
   if (live.isLive) await examine(live);
   return facts;

@@ -3,8 +3,9 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
+import type { FileSystem } from '../../../src/file-system.js';
 import { Reading } from '../../helpers/file-source.js';
-import { gatedFileSystem, systemError } from '../../helpers/file-system.js';
+import { gatedFileSystem, systemError, wrapFileSystem } from '../../helpers/file-system.js';
 import { Lumberjack } from '../../helpers/lumberjack.js';
 
 t.test('a path that does not exist is told once and waited for, with its directory', async (t) => {
@@ -304,5 +305,78 @@ t.test('a directory in the place of the file is a fault that is waited for', asy
   fs.rmdirSync(path);
   fs.writeFileSync(path, 'a\n');
   await reading.readUntil(t, 'a\n');
+  await reading.stop();
+});
+
+t.test('after a stop, a directory that appears later is waited for, and nothing is read twice', async (t) => {
+  const root = t.testdir({ log: {} });
+  const path = join(root, 'log', 'audit.log');
+  const writer = new Lumberjack(path);
+  writer.write('a');
+  writer.rotate();
+  writer.write('b');
+  const first = await Reading.start(path);
+  await first.readUntil(t, 'a\nb\n');
+  const position = await first.stop();
+  writer.write('c');
+  writer.close();
+  fs.renameSync(join(root, 'log'), join(root, 'unmounted'));
+  const second = await Reading.start(path, { position });
+  for (let i = 0; i < 5; i++) await second.drain();
+  t.same(second.source.position(), position, 'the place is kept');
+  t.match(
+    second.logs.filter((line) => line.code === 'SOURCE_PATH_MISSING'),
+    { length: 1, 0: { level: 40, path } },
+  );
+  t.equal(second.metrics.pathsMissing, 1);
+  fs.renameSync(join(root, 'unmounted'), join(root, 'log'));
+  await second.readUntil(t, 'c\n');
+  t.equal(second.metrics.gaps, 0);
+  await second.readNothingWhile('the path counts as there', () => second.metrics.pathsMissing > 0);
+  await second.stop();
+});
+
+/** Descriptors that are open when `go` is called are stale from then on. */
+function staleable(): { files: FileSystem; go: () => void } {
+  const opened = new Set<unknown>();
+  const stale = new Set<unknown>();
+  const files = wrapFileSystem(async (name, args, run) => {
+    if ((name === 'read' || name === 'fstat') && stale.has(args[0])) throw systemError('ESTALE');
+    const result = await run(args);
+    if (name === 'open') opened.add(result);
+    if (name === 'close') for (const set of [opened, stale]) set.delete(args[0]);
+    return result;
+  });
+  const go = (): void => {
+    for (const fd of opened) stale.add(fd);
+  };
+  return { files, go };
+}
+
+t.test('a stale file whose path leads to another one is a gap, and reading goes on with that', async (t) => {
+  const path = join(t.testdir({ 'audit.log': 'a\nb' }), 'audit.log');
+  const { files, go } = staleable();
+  const reading = await Reading.start(path, { fs: files });
+  await reading.readUntil(t, 'a\n');
+  fs.unlinkSync(path);
+  go();
+  for (let i = 0; i < 3; i++) await reading.drain();
+  fs.writeFileSync(path, 'new\n');
+  await reading.readUntil(t, 'a\nnew\n');
+  t.match(reading.path().gaps, [{ reason: 'pruned', offset: 2, detail: /ESTALE/ }]);
+  await reading.stop();
+});
+
+t.test('a stale file whose content is at its path again is gone on with there', async (t) => {
+  const path = join(t.testdir({ 'audit.log': 'a\nb\n' }), 'audit.log');
+  const { files, go } = staleable();
+  const reading = await Reading.start(path, { fs: files });
+  await reading.readUntil(t, 'a\nb\n');
+  fs.copyFileSync(path, `${path}.new`);
+  fs.renameSync(`${path}.new`, path);
+  go();
+  fs.appendFileSync(path, 'c\n');
+  await reading.readUntil(t, 'a\nb\nc\n');
+  t.equal(reading.metrics.gaps, 0);
   await reading.stop();
 });

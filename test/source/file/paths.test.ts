@@ -270,6 +270,7 @@ t.test('its examples make a source, and its options are checked', async (t) => {
     clock: { now: () => Date.now() },
     signal: new AbortController().signal,
     drain: new AbortController().signal,
+    stateDirectory: '/nowhere',
   };
   t.equal(fileSource.name, 'file');
   t.equal(fileSource.kind, 'source');

@@ -78,7 +78,7 @@ const rows: Row[] = [
     name: 'nothing was read of the file at offset 0: unread backups, then the live file',
     position: stored({ offset: 0 }),
     files: [backup('a', done), backup('b'), live(same)],
-    plan: { queue: ['b', 'audit.log'] },
+    plan: { queue: ['b', 'audit.log'], isComplete: false },
   },
   {
     name: 'the live file is still the one',
@@ -225,12 +225,52 @@ const rows: Row[] = [
     gaps: ['damaged b 1000'],
     why: /b\.gz ends before/,
   },
+  {
+    name: 'a backup that was seen and is gone is a gap, also where reading goes on before it',
+    position: { ...stored(), unread: ['b', 'c', 'd'].map((stem) => ({ stem, bytes: 9 })) },
+    files: [backup('b', { ino: 7, ...same }), backup('d.gz'), live({ ino: 8 })],
+    plan: { start: { name: 'b', offset: 1000 }, queue: ['d.gz', 'audit.log'] },
+    gaps: ['pruned c 0'],
+  },
+  {
+    name: 'the backup that was to be read next is gone',
+    position: { ...stored({ name: 'b', offset: 0 }), unread: [{ stem: 'b', bytes: 9 }] },
+    files: [backup('c'), live({ ino: 8 })],
+    plan: { queue: ['c', 'audit.log'] },
+    gaps: ['pruned b 0'],
+  },
+  {
+    name: 'the backup that was being read is gone: one gap',
+    position: { ...stored({ name: 'b.gz' }), unread: [{ stem: 'b', bytes: 9 }] },
+    files: [live({ ino: 8 })],
+    plan: { queue: ['audit.log'] },
+    gaps: ['pruned b.gz 1000'],
+  },
+  {
+    name: 'an empty live file that is still there, or was rotated, leaves no doubt',
+    position: stored({ offset: 0 }),
+    files: [backup('a', done), backup('b', { ino: 7 }), live({ ino: 8 })],
+    plan: { queue: ['b', 'audit.log'] },
+  },
+  {
+    name: 'what became of an empty live file can not be told: nothing that was written may be cut',
+    position: stored({ offset: 0 }),
+    files: [backup('b.gz', { ino: 55 }), live({ ino: 8 })],
+    plan: { queue: ['b.gz', 'audit.log'], isComplete: false },
+  },
+  {
+    name: 'the inode of an empty live file alone does not say that it is the same',
+    position: stored({ offset: 0 }),
+    files: [backup('b', { ino: 8 }), live({ ino: 7 })],
+    plan: { queue: ['b', 'audit.log'], isComplete: false },
+  },
 ];
 
 for (const row of rows) {
   t.test(row.name, async (t) => {
     const { gaps, why, ...plan } = planResume(row.position, row.files, row.readFrom ?? 'beginning');
-    t.same(plan, { start: null, queue: [], finish: [], ...row.plan });
+    const isComplete = row.gaps === undefined;
+    t.same(plan, { start: null, queue: [], finish: [], isComplete, ...row.plan });
     t.same(
       gaps.map((gap) => `${gap.reason} ${gap.file} ${String(gap.offset)}`),
       row.gaps ?? [],
