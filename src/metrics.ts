@@ -37,6 +37,10 @@ export interface PipelineMetrics {
   eventsOverflowed: number;
   /** Retries of failed operations on outputs and state. */
   retries: number;
+  /** Sinks, the quarantine and the state that wait for a fault to be gone, now. */
+  componentsWaiting: number;
+  /** How long components waited, milliseconds, of waits that are over. */
+  waitedMs: number;
   /** Position records written durably. */
   commits: number;
   /** Bytes that exist in the followed files and are not yet committed. */
@@ -62,6 +66,8 @@ export function createMetrics(): PipelineMetrics {
     outputsTouched: 0,
     eventsOverflowed: 0,
     retries: 0,
+    componentsWaiting: 0,
+    waitedMs: 0,
     commits: 0,
     lagBytes: 0,
   };
@@ -94,6 +100,8 @@ export function namedMetrics(m: PipelineMetrics): Record<string, number> {
     headgate_outputs_touched_total: m.outputsTouched,
     headgate_events_overflowed_total: m.eventsOverflowed,
     headgate_retries_total: m.retries,
+    headgate_components_waiting: m.componentsWaiting,
+    headgate_waiting_seconds_total: m.waitedMs / 1000,
     headgate_commits_total: m.commits,
   };
 }

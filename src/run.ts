@@ -39,7 +39,12 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const lock = await lockState(directory);
   try {
     await refuseRenamedPipelines(configs, directory);
-    return await runPipelines(configs, options, directory, log);
+    const { exitCode, isStuck } = await runPipelines(configs, options, directory, log);
+    if (isStuck) {
+      await lock.release();
+      process.exit(exitCode); // What hangs would keep the process.
+    }
+    return exitCode;
   } finally {
     await lock.release();
   }
@@ -50,7 +55,7 @@ async function runPipelines(
   { once, deadlineMs }: RunOptions,
   directory: string,
   log: Logger,
-): Promise<number> {
+): Promise<{ exitCode: number; isStuck: boolean }> {
   const clock = { now: () => Date.now() };
   const pipelines = configs.map(
     (config) =>
@@ -93,7 +98,7 @@ async function runPipelines(
   const counters = Object.fromEntries(pipelines.map(({ name, metrics }) => [name, namedMetrics(metrics)]));
   const seconds = Number(((performance.now() - startedMs) / 1000).toFixed(3));
   log.info({ code: 'RUN_SUMMARY', exitCode, seconds, pipelines: counters }, 'RUN_SUMMARY');
-  return exitCode;
+  return { exitCode, isStuck: pipelines.some((pipeline) => pipeline.isStuck) };
 }
 
 /** The first signal drains, a second one ends at once. */

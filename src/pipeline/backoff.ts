@@ -1,7 +1,8 @@
 // Waiting out a fault of the disk or of a server: the same operation is tried again, for ever, with full jitter,
 // until it works or the pipeline is stopped. The first failure of a component is logged at once, then one line in 30
-// seconds says that it still waits, and one says that it goes on.
+// seconds says that it still waits, and one says that it goes on; `headgate_components_waiting` counts those that wait.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { relieveDescriptors } from '../descriptor-relief.js';
 import { HaltError, RestartError, systemCode } from '../errors.js';
 import type { Code } from '../errors.js';
 import type { Logger } from '../log.js';
@@ -39,34 +40,64 @@ class Waiting {
   #sinceMs = 0;
   #remindedAtMs = -Infinity;
   #isTold = false;
+  /** With these it waits for what was lost to be written again, across restarts of its pipeline. */
+  #heldBy: RetryOptions | undefined;
 
-  begin(): void {
-    if (this.#count++ === 0) this.#sinceMs = performance.now();
+  begin({ metrics }: RetryOptions): void {
+    if (this.#count++ > 0) return;
+    this.#sinceMs = performance.now();
+    metrics.componentsWaiting++;
   }
 
-  remind({ log, component, code = 'SINK_WAITING' }: RetryOptions, action: string, error: unknown): void {
+  remind({ log, component, code = 'SINK_WAITING' }: RetryOptions, what: string, error: unknown): void {
     const nowMs = performance.now();
     if (nowMs - this.#remindedAtMs < REMIND_EVERY_MS) return;
     this.#remindedAtMs = nowMs;
     this.#isTold = true;
     const cause = systemCode(error) ?? String(error);
     const waitedMs = Math.round(nowMs - this.#sinceMs);
-    log.error({ code, component, cause, waitedMs }, `waits: could not ${action}, trying again`);
+    log.error({ code, component, cause, waitedMs }, `waits: ${what}`);
   }
 
-  end({ log, component, code = 'SINK_WAITING' }: RetryOptions): void {
-    if (--this.#count > 0 || !this.#isTold) return;
-    this.#isTold = false;
+  end({ log, metrics, signal, component, code = 'SINK_WAITING' }: RetryOptions): void {
+    if (--this.#count > 0) return;
     const waitedMs = Math.round(performance.now() - this.#sinceMs);
+    metrics.componentsWaiting--;
+    metrics.waitedMs += waitedMs;
+    const isTold = this.#isTold;
+    this.#isTold = false;
+    if (!isTold || signal.aborted) return; // It was stopped: the fault may still be there.
     log.info({ code, component, waitedMs }, 'goes on: the fault is gone');
+  }
+
+  hold(options: RetryOptions): void {
+    if (this.#heldBy) return;
+    this.#heldBy = options;
+    this.begin(options);
+  }
+
+  /** With the `signal` of the life that has committed; that of the one before is aborted. */
+  release(signal: AbortSignal): void {
+    const options = this.#heldBy;
+    this.#heldBy = undefined;
+    if (options) this.end({ ...options, signal });
   }
 }
 
-const waitings = new WeakMap<RetryOptions, Waiting>();
+/** By pipeline and component, so that the parts of a component, and its lives, are told of as one. */
+const waitings = new WeakMap<PipelineMetrics, Map<string, Waiting>>();
+
+function waitingOf({ metrics, component }: RetryOptions): Waiting {
+  let ofPipeline = waitings.get(metrics);
+  if (!ofPipeline) waitings.set(metrics, (ofPipeline = new Map<string, Waiting>()));
+  let waiting = ofPipeline.get(component);
+  if (!waiting) ofPipeline.set(component, (waiting = new Waiting()));
+  return waiting;
+}
 
 /**
  * Runs `operation` until it succeeds; `action` says what it does, for the log. Rejects only when aborted, or where trying
- * again changes nothing. Calls with the same `options` object belong together and are told of together.
+ * again changes nothing. What waits in one component of a pipeline is told of together.
  */
 export async function retry<T>(
   options: RetryOptions,
@@ -81,18 +112,36 @@ export async function retry<T>(
         return await operation();
       } catch (error) {
         signal.throwIfAborted();
+        if (isNotDurable(error)) tellRestart(options, action, error);
         if (isFinal(error)) throw error;
         metrics.retries++;
         if (!waiting) {
-          waiting = waitings.get(options) ?? new Waiting();
-          waitings.set(options, waiting);
-          waiting.begin();
+          waiting = waitingOf(options);
+          waiting.begin(options);
         }
-        waiting.remind(options, action, error);
+        waiting.remind(options, `could not ${action}, trying again`, error);
+        await relieveDescriptors(error);
         await sleep(retryDelayMs(attempt, random), undefined, { signal });
       }
     }
   } finally {
     waiting?.end(options);
   }
+}
+
+/** The error of a sync that failed (`notDurable`): its pipeline starts again, and waits until what was written is committed. */
+export function isNotDurable(error: unknown): error is RestartError {
+  return error instanceof RestartError && error.code === 'SINK_WAITING';
+}
+
+function tellRestart(options: RetryOptions, action: string, error: RestartError): void {
+  options.metrics.retries++;
+  const waiting = waitingOf(options);
+  waiting.hold(options);
+  waiting.remind(options, `could not ${action}, writing again from the last commit`, error.cause);
+}
+
+/** A pipeline has committed: what could not be made durable before a restart now is. */
+export function endRestartWaits(metrics: PipelineMetrics, signal: AbortSignal): void {
+  for (const waiting of waitings.get(metrics)?.values() ?? []) waiting.release(signal);
 }

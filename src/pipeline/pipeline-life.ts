@@ -5,7 +5,7 @@ import { Window } from '../ack/window.js';
 import type { Decoder } from '../codec/decoder.js';
 import type { PipelineConfig } from '../config/pipeline-config.js';
 import { millisecondsOf } from '../config/units.js';
-import { HaltError, HeadgateError } from '../errors.js';
+import { HeadgateError } from '../errors.js';
 import type { EventBatch, Marker, StreamElement } from '../event/batch.js';
 import type { FileSystem } from '../file-system.js';
 import type { Logger } from '../log.js';
@@ -13,8 +13,10 @@ import type { PipelineMetrics } from '../metrics.js';
 import type { Receipt, SourcePosition } from '../position/position.js';
 import { PositionStore } from '../position/store.js';
 import { restoreSegments } from '../sink/files/restore.js';
+import { endRestartWaits } from './backoff.js';
 import { buildPipeline } from './build.js';
 import type { Parts } from './build.js';
+import { CommittedCounts } from './committed-counts.js';
 import type { Clock } from './component.js';
 import { runStreams } from './compose.js';
 import type { Step } from './compose.js';
@@ -22,7 +24,6 @@ import { QUARANTINE } from './quarantine.js';
 
 /** Markers on their way at most: a slow sink must not collect them. */
 const MAX_MARKERS = 4;
-const PROGRESS_CHECK_MS = 1_000;
 
 export interface PipelineRuntime {
   stateDirectory: string;
@@ -49,6 +50,7 @@ export class PipelineLife {
   readonly #drain: AbortSignal;
   /** Aborted with the error that ends this life at once. */
   readonly #failure = new AbortController();
+  readonly #counts: CommittedCounts;
   readonly #window = new Window<PendingMarker, Receipt[]>();
   #parts: Parts | undefined;
   #store: PositionStore | undefined;
@@ -69,6 +71,7 @@ export class PipelineLife {
     this.#config = config;
     this.#runtime = runtime;
     this.#metrics = metrics;
+    this.#counts = new CommittedCounts(metrics);
     this.#drain = drain;
     if (kill.aborted) this.#fail(kill.reason);
     kill.addEventListener(
@@ -84,9 +87,13 @@ export class PipelineLife {
     return this.#parts?.source.remainingBytes() ?? 0;
   }
 
+  /** After this life: counters as if nothing had been read since its last commit, because it is read again. */
+  rollBackCounts(): void {
+    this.#counts.rollBack();
+  }
+
   async run(): Promise<void> {
     const { once } = this.#runtime;
-    const watch = once ? setInterval(this.#progressCheck(), PROGRESS_CHECK_MS) : undefined;
     try {
       const { parts, store } = await this.#open();
       const { source, sinks, quarantine, decoder, processors } = parts;
@@ -116,7 +123,6 @@ export class PipelineLife {
       this.#fail(error);
       throw this.#failure.signal.reason;
     } finally {
-      clearInterval(watch);
       await this.#closeAll();
     }
   }
@@ -183,7 +189,9 @@ export class PipelineLife {
         if (element.kind === 'chunk') return decoder.decode(element);
         if (element.kind === 'batch') return element;
         const { position } = element as Marker<SourcePosition>;
-        return [...decoder.flush(now(), false), { ...element, position: withOpen(position, decoder) }];
+        const due = decoder.flush(now(), false);
+        this.#counts.pass('decoder', element.id);
+        return [...due, { ...element, position: withOpen(position, decoder) }];
       },
       // A daemon that stops goes on later with what is open.
       end: () => (this.#runtime.once && !this.#drain.aborted ? decoder.flush(now(), true) : []),
@@ -219,7 +227,9 @@ export class PipelineLife {
   }
 
   #marker(position: SourcePosition): Marker<SourcePosition> {
-    return { kind: 'marker', id: this.#nextMarkerId++, position };
+    const id = this.#nextMarkerId++;
+    this.#counts.pass('source', id);
+    return { kind: 'marker', id, position };
   }
 
   async #accept(parts: Parts, element: StreamElement): Promise<void> {
@@ -241,6 +251,7 @@ export class PipelineLife {
 
   /** Lets every sink settle the marker, without waiting for it. */
   #settle({ sinks, quarantine }: Parts, marker: Marker<SourcePosition>): void {
+    this.#counts.pass('router', marker.id);
     const entry = this.#window.add({ marker, routed: this.#routed, rejected: this.#rejected });
     this.#routed = this.#rejected = 0;
     const settlement = Promise.all([...sinks.map((sink) => sink.settle(marker)), quarantine.settle()])
@@ -267,6 +278,8 @@ export class PipelineLife {
       settled.flatMap(({ receipts }) => receipts.flat()),
     );
     source.committed(position);
+    this.#counts.commit(last.marker.marker.id);
+    endRestartWaits(this.#metrics, this.#failure.signal);
     for (const { marker, receipts } of settled) {
       this.#metrics.eventsDelivered += marker.routed;
       this.#metrics.eventsQuarantined += marker.rejected;
@@ -279,7 +292,9 @@ export class PipelineLife {
   async #end(parts: Parts): Promise<void> {
     if (this.#runtime.once && !this.#drain.aborted) for (const sink of parts.sinks) sink.endOfInput();
     this.#metrics.lagBytes = parts.source.remainingBytes();
-    this.#settle(parts, this.#marker(positionOf(parts)));
+    const marker = this.#marker(positionOf(parts));
+    this.#counts.pass('decoder', marker.id);
+    this.#settle(parts, marker);
     await Promise.all(this.#settlements);
     this.#failure.signal.throwIfAborted();
   }
@@ -289,31 +304,11 @@ export class PipelineLife {
     if (!this.#failure.signal.aborted) this.#failure.abort(error);
   }
 
-  /** Halts when nothing has moved for the deadline. */
-  #progressCheck(): () => void {
-    let seen = -1;
-    let seenAtMs = performance.now();
-    return () => {
-      const { bytesRead, commits, segmentsClosed } = this.#metrics;
-      const now = bytesRead + commits + segmentsClosed;
-      if (now !== seen) {
-        seen = now;
-        seenAtMs = performance.now();
-      } else if (performance.now() - seenAtMs >= this.#runtime.deadlineMs) {
-        this.#fail(
-          new HaltError(
-            'DEADLINE',
-            `nothing could be delivered for ${this.#runtime.deadlineMs / 1000} seconds`,
-          ),
-        );
-      }
-    };
-  }
-
   async #closeAll(): Promise<void> {
     this.#fail(new HeadgateError('PIPELINE_HALTED', 'the pipeline has ended'));
     const { source, sinks = [], quarantine } = this.#parts ?? {};
     await Promise.all([source?.close(), quarantine?.close(), ...sinks.map((sink) => sink.close(false))]);
+    await this.#store?.close();
   }
 }
 

@@ -3,18 +3,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PipelineConfig } from '../config/pipeline-config.js';
 import { RestartError } from '../errors.js';
-import { createMetrics, eventsInFlight } from '../metrics.js';
+import { createMetrics } from '../metrics.js';
 import type { PipelineMetrics } from '../metrics.js';
+import { isNotDurable } from './backoff.js';
+import { watchProgress } from './deadline.js';
 import { PipelineLife } from './pipeline-life.js';
 import type { PipelineRuntime } from './pipeline-life.js';
 
 const RESTART_DELAY_MS = 1_000;
+/** How long a pipeline that is to end at once may take for it. */
+const END_LIMIT_MS = 1_000;
 
 export class Pipeline {
   readonly name: string;
   readonly metrics: PipelineMetrics = createMetrics();
   readonly #config: PipelineConfig;
   readonly #runtime: PipelineRuntime;
+  #isStuck = false;
   #remainingBytes: () => number = () => 0;
 
   constructor(config: PipelineConfig, runtime: PipelineRuntime) {
@@ -28,11 +33,39 @@ export class Pipeline {
     return this.#remainingBytes();
   }
 
+  /** It has ended although an operation hangs in the kernel, which nobody can end: only the process's exit does. */
+  get isStuck(): boolean {
+    return this.#isStuck;
+  }
+
   /**
    * Resolves when `drain` was aborted and everything read is durable, or, with `once`, when all is delivered. Rejects
    * when the pipeline halted, or with `kill`'s reason.
    */
   async run(drain: AbortSignal, kill: AbortSignal): Promise<void> {
+    const { once, deadlineMs } = this.#runtime;
+    const deadline = once ? watchProgress(this.metrics, deadlineMs) : undefined;
+    const end = deadline ? AbortSignal.any([kill, deadline.signal]) : kill;
+    let timer: NodeJS.Timeout | undefined;
+    const stuck = new Promise<never>((_resolve, reject) => {
+      const waitForEnd = (): void => {
+        timer = setTimeout(() => {
+          this.#isStuck = true;
+          reject(end.reason as Error);
+        }, END_LIMIT_MS);
+      };
+      if (end.aborted) waitForEnd();
+      else end.addEventListener('abort', waitForEnd);
+    });
+    try {
+      await Promise.race([this.#live(drain, end), stuck]);
+    } finally {
+      clearTimeout(timer);
+      deadline?.stop();
+    }
+  }
+
+  async #live(drain: AbortSignal, kill: AbortSignal): Promise<void> {
     for (;;) {
       const life = new PipelineLife(this.#config, this.#runtime, this.metrics, drain, kill);
       this.#remainingBytes = () => life.remainingBytes;
@@ -43,16 +76,18 @@ export class Pipeline {
         kill.throwIfAborted();
         if (!(error instanceof RestartError)) throw error;
         const { code, path, message } = error;
-        this.#runtime.log.error(
-          { code, pipeline: this.name, path },
-          `${message}; the pipeline starts again from its last commit`,
-        );
+        // What could not be made durable was told, rate-limited, by the component.
+        if (!isNotDurable(error)) {
+          this.#runtime.log.error(
+            { code, pipeline: this.name, path },
+            `${message}; the pipeline starts again from its last commit`,
+          );
+        }
         if (drain.aborted) throw error;
-        // What was in flight is read again, and must not be counted twice.
-        const inFlight = eventsInFlight(this.metrics);
-        this.metrics.events -= inFlight;
-        this.metrics.linesRead -= inFlight;
-        await sleep(RESTART_DELAY_MS, undefined, { signal: kill });
+        life.rollBackCounts();
+        await sleep(RESTART_DELAY_MS, undefined, { signal: kill }).catch(() => {
+          kill.throwIfAborted();
+        });
       }
     }
   }

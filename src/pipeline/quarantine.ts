@@ -13,6 +13,7 @@ import { createOutput } from '../sink/files/segment.js';
 import type { Output } from '../sink/files/segment.js';
 import { outputName } from '../sink/files/segment-name.js';
 import { SegmentWriter } from '../sink/files/writer.js';
+import { retry } from './backoff.js';
 import type { Recovery, SinkContext } from './component.js';
 import { quarantineLine } from './quarantine-line.js';
 
@@ -94,12 +95,14 @@ export class Quarantine {
   /** The size of every quarantine file of this pipeline, open or closed. */
   async #countBytes(): Promise<number> {
     const { fs, pipeline } = this.#context;
-    let bytes = 0;
-    for (const name of await fs.readdir(this.#directory)) {
-      if (!name.startsWith(`${pipeline}.quarantine`)) continue;
-      bytes += (await lstatIfThere(fs, `${this.#directory}/${name}`))?.size ?? 0; // It can be taken away while we count.
-    }
-    return bytes;
+    return retry(this.#context, `look into ${this.#directory}`, async () => {
+      let bytes = 0;
+      for (const name of await fs.readdir(this.#directory)) {
+        if (!name.startsWith(`${pipeline}.quarantine`)) continue;
+        bytes += (await lstatIfThere(fs, `${this.#directory}/${name}`))?.size ?? 0; // It can be taken away while we count.
+      }
+      return bytes;
+    });
   }
 
   async #waitForRoom(neededBytes: number): Promise<void> {

@@ -112,7 +112,10 @@ export async function unlinkIfThere(fs: FileSystem, path: string): Promise<void>
   }
 }
 
-/** Replaces `path` by `data` (mode 0600), keeping what was there as `<path>.1`. May be tried again after a failure. */
+/**
+ * Replaces `path` by `data` (mode 0600), keeping what was there as `<path>.1`. May be tried again after a failure, also of
+ * a sync: every byte is written anew then, so none is taken for durable because the kernel has forgotten that it is not.
+ */
 export async function replaceFile(fs: FileSystem, path: string, data: Buffer): Promise<void> {
   const temporary = `${path}.tmp`;
   const previous = `${path}.1`;

@@ -5,7 +5,7 @@
 // Invariant: a position is saved only together with the receipts of the same marker, and a segment is in the record
 // before anything is done to its file. Recovery (`sink/files/recover.ts`) rests on both.
 import { join } from 'node:path';
-import { HaltError, systemCode } from '../errors.js';
+import { HaltError, HeadgateError, systemCode } from '../errors.js';
 import type { FileSystem } from '../file-system.js';
 import type { Logger } from '../log.js';
 import type { PipelineMetrics } from '../metrics.js';
@@ -91,6 +91,7 @@ export class PositionStore implements SegmentStore {
   #nextSave: Promise<void> | undefined;
   #lastSave: Promise<void> = Promise.resolve();
   #savedGeneration: number;
+  #isClosed = false;
 
   private constructor(options: StoreOptions, record: PipelineRecord) {
     this.#options = options;
@@ -103,9 +104,11 @@ export class PositionStore implements SegmentStore {
 
   static async open(options: StoreOptions): Promise<PositionStore> {
     const path = positionPath(options.directory, options.pipeline);
-    // What is read must not be taken back by a power cut after it was acted upon, nor the directory be lost.
-    await syncUpwards(options.fs, options.directory);
-    const found = await readRecord(options.fs, path);
+    const found = await retry({ component: 'state', ...options }, 'read the position', async () => {
+      // What is read must not be taken back by a power cut after it was acted upon, nor the directory be lost.
+      await syncUpwards(options.fs, options.directory);
+      return readRecord(options.fs, path);
+    });
     if (found?.isPrevious) {
       options.log.warn(
         { code: 'POSITION_DAMAGED', path },
@@ -187,7 +190,17 @@ export class PositionStore implements SegmentStore {
     await this.#save();
   }
 
+  /**
+   * Resolves when no save is under way, and none will be: one that a life of the pipeline left behind would replace what
+   * the next life has saved since.
+   */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await (this.#nextSave ?? this.#lastSave).catch(() => undefined); // Whoever asked for it was told.
+  }
+
   async #save(): Promise<void> {
+    if (this.#isClosed) throw new HeadgateError('PIPELINE_HALTED', 'the pipeline has ended');
     // A save that has not begun will hold this change too; one that has begun may have missed it.
     this.#nextSave ??= this.#lastSave.then(() => this.#write());
     await this.#nextSave;

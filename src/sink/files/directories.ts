@@ -1,9 +1,11 @@
 // The directories that outputs live in: created when first needed, never through a symbolic link below `base_dir`,
 // and made durable when something in them was created, renamed or removed.
+import { constants } from 'node:fs';
 import { posix } from 'node:path';
 import { HeadgateError, systemCode } from '../../errors.js';
 import type { FileSystem } from '../../file-system.js';
-import { syncDirectory } from '../../position/durable-file.js';
+import { withFile } from '../../position/durable-file.js';
+import { notDurable, touched } from './descriptors.js';
 
 const DIRECTORY_MODE = 0o750;
 
@@ -44,11 +46,24 @@ export class Directories {
     this.#touched.add(this.absolute(relative));
   }
 
-  /** Makes what was touched durable. */
+  /** Makes what was touched durable. Throws RestartError where a sync fails (see `notDurable`) or a directory is gone. */
   async sync(): Promise<void> {
     for (const path of this.#touched) {
-      await syncDirectory(this.#fs, path);
+      await this.#sync(path);
       this.#touched.delete(path);
+    }
+  }
+
+  async #sync(path: string): Promise<void> {
+    try {
+      await withFile(this.#fs, path, constants.O_RDONLY | constants.O_DIRECTORY, (fd) =>
+        this.#fs.fsync(fd).catch((error: unknown) => {
+          throw notDurable(path, error);
+        }),
+      );
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') throw touched(path, 'the directory was taken away');
+      throw error;
     }
   }
 

@@ -5,8 +5,8 @@
 //   3. renames, then creations, then writes.
 //
 // `commit` makes what was written durable and gives its receipts. Calls never overlap: `writer.ts` sees to that, and to
-// what is in a cycle. A fault of the disk makes the step wait and try again (`retry`). What is done with closed
-// segments afterwards (compression, retention) is `finish.ts`.
+// what is in a cycle. A fault of the disk makes the step wait and try again (`retry`), except for a sync (`notDurable`).
+// What is done with closed segments afterwards (compression, retention) is `finish.ts`.
 import { constants } from 'node:fs';
 import { systemCode } from '../../errors.js';
 import type { FileSystem } from '../../file-system.js';
@@ -47,9 +47,11 @@ export class SegmentFiles {
   readonly #dirty = new Set<Segment>();
   /** Segments that a settled and not yet committed marker closes, by id. */
   readonly #closed = new Map<number, Closed>();
+  /** Aborted with the first failure, so that what runs beside it does not wait any longer. */
+  readonly #stop = new AbortController();
 
   constructor(options: SegmentFilesOptions) {
-    this.#options = options;
+    this.#options = { ...options, signal: AbortSignal.any([options.signal, this.#stop.signal]) };
     this.#descriptors = new Descriptors(options.fs, options.directories, options.maxOpenFiles);
   }
 
@@ -65,21 +67,19 @@ export class SegmentFiles {
     if (begun.length > 0) await this.#options.store.begin(begun);
     await this.#renameAll(jobs);
     for (const { segment } of jobs) if (segment.fd < 0 && segment.ino === 0) await this.#create(segment);
-    await eachInParallel(jobs, (job) => this.#writeOne(job, written));
+    await this.#eachInParallel(jobs, (job) => this.#writeOne(job, written));
   }
 
   /** Makes everything written so far durable; resolves with the receipts of what changed. */
   async commit(): Promise<Receipt[]> {
-    const { fs, directories, isFsync } = this.#options;
+    const { directories, isFsync } = this.#options;
     const segments = [...this.#dirty];
-    await eachInParallel(segments, async (segment) => {
+    await this.#eachInParallel(segments, async (segment) => {
       await this.#retry(`make ${segment.path} durable`, () => this.#check(segment));
       if (isFsync) {
-        await this.#retry(`make ${segment.path} durable`, () =>
-          this.#descriptors.use(segment, (fd) => fs.fdatasync(fd)),
-        );
+        await this.#retry(`make ${segment.path} durable`, () => this.#descriptors.sync(segment));
       }
-      if (segment.isFinal) await this.#descriptors.close(segment);
+      if (segment.isFinal) await this.#retry(`close ${segment.path}`, () => this.#descriptors.close(segment));
     });
     if (isFsync) await this.#retry('make directories durable', () => directories.sync());
     this.#dirty.clear();
@@ -157,13 +157,19 @@ export class SegmentFiles {
           await nameSegment(fs, directories, this.#listings(), segment, segment.isClosing);
           await store.begin([this.#recordOf(segment)]);
         }
+        if (systemCode(error) === 'ENOENT') directories.forget(); // Its directory was taken away.
         throw error;
       }
     });
-    await this.#retry(`set the mode of ${segment.path}`, () => fs.fchmod(fd, mode));
-    segment.ino = (await this.#retry(`look at ${segment.path}`, () => fs.fstat(fd))).ino;
+    try {
+      await this.#retry(`set the mode of ${segment.path}`, () => fs.fchmod(fd, mode));
+      segment.ino = (await this.#retry(`look at ${segment.path}`, () => fs.fstat(fd))).ino;
+    } catch (error) {
+      await fs.close(fd).catch(() => undefined); // Nothing is in it yet.
+      throw error;
+    }
     directories.touch(segment.output.name.directory);
-    await this.#descriptors.adopt(segment, fd);
+    await this.#retry(`make room for ${segment.path}`, () => this.#descriptors.adopt(segment, fd));
   }
 
   async #writeOne({ segment, buffers, isClosing }: Job, written: (buffer: Buffer) => void): Promise<void> {
@@ -209,6 +215,12 @@ export class SegmentFiles {
 
   #listings(): Listings {
     return new Listings(this.#options.fs, this.#options.directories);
+  }
+
+  #eachInParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+    return eachInParallel(items, run, (error) => {
+      this.#stop.abort(error);
+    });
   }
 
   #retry<T>(action: string, operation: () => Promise<T>): Promise<T> {

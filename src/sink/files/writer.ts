@@ -5,6 +5,7 @@
 // A plain file is written soon after its events were accepted. Where files are compressed as they are written
 // (`isGzip`), bytes wait for a marker, or until too many wait: each cycle writes a file whole gzip members only
 // (`members.ts`), so a receipt is always the end of one. Memory is bounded either way: `room` holds back the stream.
+import { HeadgateError } from '../../errors.js';
 import type { EventBatch } from '../../event/batch.js';
 import type { Receipt, SegmentRecord } from '../../position/position.js';
 import type { Closed } from './finish.js';
@@ -140,7 +141,9 @@ export class SegmentWriter {
 
   /** Closes descriptors. What is pending and not settled is dropped: it will be read again. */
   async close(): Promise<void> {
+    this.#failure ??= new HeadgateError('PIPELINE_HALTED', 'the sink is closed');
     clearTimeout(this.#timer);
+    for (const wake of this.#roomWaiters.splice(0)) wake();
     await this.#cycles;
     await this.#files.close();
   }

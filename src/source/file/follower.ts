@@ -5,6 +5,7 @@
 // the writer added in between is missed. An unfinished last line waits in the live file and is given out as it is at
 // the end of a rotated one.
 import type { Piece } from '../../codec/lines.js';
+import { relieveDescriptors } from '../../descriptor-relief.js';
 import { systemCode } from '../../errors.js';
 import type { Chunk } from '../../event/batch.js';
 import type { ComponentContext } from '../../pipeline/component.js';
@@ -148,10 +149,11 @@ export class Follower {
    * is told, and the next call tries again where this one stood.
    */
   #exclusively<T>(run: () => Promise<T>): Promise<T | undefined> {
-    const result = this.#turn.then(run).catch((error: unknown) => {
+    const result = this.#turn.then(run).catch(async (error: unknown) => {
       const code = systemCode(error);
       if (code === undefined || code.startsWith('ERR_')) throw error;
       this.#tellFault(code, error);
+      await relieveDescriptors(error);
       return undefined;
     });
     this.#turn = result.catch(() => undefined);
