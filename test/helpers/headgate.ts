@@ -30,6 +30,13 @@ export interface StartOptions {
   env?: NodeJS.ProcessEnv;
   /** A command with its arguments that runs node in its place: `setpriv …`. */
   under?: readonly string[];
+  /** Another user, where this one may become it. */
+  user?: User | undefined;
+}
+
+export interface User {
+  uid: number;
+  gid: number;
 }
 
 /** The environment without tap's and coverage's hooks. */
@@ -43,12 +50,14 @@ export function plainEnv(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
 
 export function startHeadgate(
   args: readonly string[],
-  { nodeArgs = [], env = {}, under = [] }: StartOptions = {},
+  { nodeArgs = [], env = {}, under = [], user }: StartOptions = {},
 ): Running {
-  const [command = process.execPath, ...rest] = [...under, process.execPath, ...nodeArgs, CLI, ...args];
-  const child = spawn(command, rest, {
+  // tap puts its NODE_OPTIONS into the environment of everything that is spawned.
+  const command = ['-u', 'NODE_OPTIONS', ...under, process.execPath, ...nodeArgs, CLI, ...args];
+  const child = spawn('env', command, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: plainEnv(env),
+    ...user,
   });
   let stderr = '';
   let stdout = '';

@@ -1,8 +1,10 @@
 import t from 'tap';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
-import { retry, retryDelayMs } from '../../src/pipeline/backoff.js';
+import { RestartError } from '../../src/errors.js';
+import { endRestartWaits, retry, retryDelayMs } from '../../src/pipeline/backoff.js';
 import { createMetrics } from '../../src/metrics.js';
+import { notDurable } from '../../src/sink/files/descriptors.js';
 import { systemError } from '../helpers/file-system.js';
 
 function options(signal = new AbortController().signal) {
@@ -91,4 +93,50 @@ t.test('delays double up to two seconds, with full jitter', async (t) => {
     retryDelayMs(50, () => 0),
     0,
   );
+});
+
+t.test('a wait that is broken off does not say that it goes on', async (t) => {
+  const stop = new AbortController();
+  const o = options(stop.signal);
+  const waiting = retry({ ...o, random: () => 1 }, 'x', async () => {
+    setImmediate(() => {
+      stop.abort(new Error('stopped'));
+    });
+    throw systemError('EIO');
+  });
+  await t.rejects(waiting);
+  t.match(o.logged, { length: 1, 0: { level: 50 } });
+  t.equal(o.metrics.componentsWaiting, 0);
+});
+
+t.test('the parts of a component are told of as one, and counted while they wait', async (t) => {
+  const o = options();
+  const part = async (failures: number): Promise<void> => {
+    await retry({ ...o }, 'x', async () => {
+      if (failures-- > 0) throw systemError('ENOSPC');
+      t.equal(o.metrics.componentsWaiting, 1);
+    });
+  };
+  await Promise.all([part(3), part(2)]);
+  t.same(
+    o.logged.map(({ level }) => level),
+    [50, 30],
+  );
+  t.equal(o.metrics.componentsWaiting, 0);
+});
+
+t.test('what could not be made durable is not tried again: it waits until it is committed', async (t) => {
+  const o = options();
+  let tries = 0;
+  const sync = retry(o, 'sync x', async () => {
+    tries++;
+    throw notDurable('/x', systemError('EIO'));
+  });
+  await t.rejects(sync, RestartError);
+  t.equal(tries, 1);
+  t.equal(o.metrics.componentsWaiting, 1, 'also while the pipeline starts again');
+  t.match(o.logged, { length: 1, 0: { code: 'SINK_WAITING', cause: 'EIO' } });
+  endRestartWaits(o.metrics, new AbortController().signal);
+  t.equal(o.metrics.componentsWaiting, 0);
+  t.match(o.logged, { length: 2, 1: { level: 30 } });
 });

@@ -8,7 +8,8 @@ import type { FileSystem } from '../../src/file-system.js';
 import type { SourcePosition } from '../../src/position/position.js';
 import { createMetrics } from '../../src/metrics.js';
 import { silentLogger } from '../../src/log.js';
-import { gatedFileSystem, systemError } from '../helpers/file-system.js';
+import { gatedFileSystem, systemError, wrapFileSystem } from '../helpers/file-system.js';
+import { until } from '../helpers/until.js';
 
 async function open(directory: string, fs: FileSystem = nodeFileSystem) {
   return PositionStore.open({
@@ -188,4 +189,29 @@ t.test('any single changed byte is noticed', async (t) => {
     changed[i] = (changed[i] ?? 0) ^ 1;
     t.equal(decodeRecord(changed, 'x'), undefined, `byte ${i}`);
   }
+});
+
+t.test('a save that a life left behind never replaces what the next life has saved', async (t) => {
+  const dir = t.testdir();
+  let letGo = (): void => undefined;
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  let isHeld = false;
+  const slow = wrapFileSystem(async (name, args, run) => {
+    if (name === 'rename') {
+      isHeld = true;
+      await held;
+    }
+    return run(args);
+  });
+  const store = await open(dir, slow);
+  const left = store.commit(positionAt(1), []);
+  await until('the save is under way', () => isHeld);
+  let isClosed = false;
+  const closing = store.close().then(() => (isClosed = true));
+  await t.rejects(store.commit(positionAt(2), []), { code: 'PIPELINE_HALTED' });
+  t.notOk(isClosed, 'the next life has to wait');
+  letGo();
+  await closing;
+  await left;
+  t.same((await open(dir)).position, positionAt(1));
 });

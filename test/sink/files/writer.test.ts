@@ -130,3 +130,29 @@ t.test('mode is what the option says, whatever the umask', async (t) => {
   t.equal((await nodeFileSystem.stat(join(directory, 'out'))).mode, 0o700, 'base_dir: 0750 under this umask');
   await writer.close();
 });
+
+t.test(
+  'when one of the files that are written at once fails, none is written to after the writer is closed',
+  async (t) => {
+    const directory = t.testdir();
+    const { writer, context, hold, release, heldCount } = await writerIn(directory);
+    const [a, b] = ['a.log', 'b.log'].map((key) => createOutput(outputName(key, '.log'), key, Infinity));
+    if (!a || !b) throw new Error('two were made');
+    for (const output of [a, b]) writer.appendLine(output, Buffer.from('line\n'));
+    await writer.settle();
+    hold();
+    for (const output of [a, b]) writer.appendLine(output, Buffer.from('line\n'));
+    const settled = writer.settle();
+    await until('both writes hang', () => heldCount() === 2);
+    await nodeFileSystem.unlink(join(directory, 'out/a.log'));
+    let isClosed = false;
+    const closing = writer.close().then(() => (isClosed = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    t.notOk(isClosed, 'a write is under way');
+    release();
+    await t.rejects(settled);
+    await closing;
+    await t.rejects(writer.room(), 'and nothing begins any more');
+    t.equal(context.metrics.componentsWaiting, 0);
+  },
+);
