@@ -19,6 +19,9 @@ usage:
       --once                      deliver what exists now, then exit
       --deadline DURATION         with --once: give up when nothing moved for so long (default 10m)
       --state-dir DIR             where positions and the quarantine are kept
+  headgate replay [PATH...]       send what is in the quarantine of these pipelines through them again
+      --deadline DURATION
+      --state-dir DIR
   headgate check [PATH...]        tell every fault of the configuration
       --explain                   tell what each pipeline looks at and where its routes lead
       --input FILE                tell what would become of each event of a file (- for standard input)
@@ -51,9 +54,9 @@ function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-async function run(args: string[]): Promise<number> {
+async function run(args: string[], isReplay = false): Promise<number> {
   const { values, positionals } = parse(args, {
-    once: { type: 'boolean' },
+    ...(isReplay ? {} : { once: { type: 'boolean' } }),
     deadline: { type: 'string' },
     'state-dir': { type: 'string' },
   });
@@ -64,7 +67,8 @@ async function run(args: string[]): Promise<number> {
   const { runCommand } = await import('./run.js');
   return runCommand({
     paths: positionals.length > 0 ? positionals : [DEFAULT_PATH],
-    once: values['once'] === true,
+    once: isReplay || values['once'] === true,
+    isReplay,
     stateDir: text(values['state-dir']),
     deadlineMs,
     env: process.env,
@@ -128,7 +132,8 @@ function version(): string {
 }
 
 const commands: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
-  run,
+  run: (args) => run(args),
+  replay: (args) => run(args, true),
   check,
   test,
   positions,

@@ -24,6 +24,8 @@ export interface RunOptions {
   stateDir: string | undefined;
   deadlineMs: number;
   env: NodeJS.ProcessEnv;
+  /** Send what is in the quarantine through the pipelines again, instead of following logs. Only with `once`. */
+  isReplay?: boolean;
 }
 
 /** Runs until a signal, or with `once` until all is delivered; resolves to the exit code. */
@@ -39,7 +41,10 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const lock = await lockState(directory);
   try {
     await refuseRenamedPipelines(configs, directory);
-    const { exitCode, isStuck } = await runPipelines(configs, options, directory, log);
+    // A pipeline that never ran has nothing in its quarantine, and is to begin where its source says.
+    const stored = options.isReplay ? await storedPipelines(nodeFileSystem, directory) : [];
+    const chosen = options.isReplay ? configs.filter(({ name }) => stored.includes(name)) : configs;
+    const { exitCode, isStuck } = await runPipelines(chosen, options, directory, log);
     if (isStuck) {
       await lock.release();
       process.exit(exitCode); // What hangs would keep the process.
@@ -52,14 +57,22 @@ export async function runCommand(options: RunOptions): Promise<number> {
 
 async function runPipelines(
   configs: readonly PipelineConfig[],
-  { once, deadlineMs }: RunOptions,
+  { once, deadlineMs, isReplay = false }: RunOptions,
   directory: string,
   log: Logger,
 ): Promise<{ exitCode: number; isStuck: boolean }> {
   const clock = { now: () => Date.now() };
   const pipelines = configs.map(
     (config) =>
-      new Pipeline(config, { stateDirectory: directory, fs: nodeFileSystem, log, clock, once, deadlineMs }),
+      new Pipeline(config, {
+        stateDirectory: directory,
+        fs: nodeFileSystem,
+        log,
+        clock,
+        once,
+        deadlineMs,
+        isReplay,
+      }),
   );
   const drain = new AbortController();
   const kill = new AbortController();
@@ -94,7 +107,7 @@ async function runPipelines(
 
   hideProgress();
   removeHandlers();
-  const exitCode = Math.max(...exitCodes);
+  const exitCode = Math.max(0, ...exitCodes);
   const counters = Object.fromEntries(pipelines.map(({ name, metrics }) => [name, namedMetrics(metrics)]));
   const seconds = Number(((performance.now() - startedMs) / 1000).toFixed(3));
   log.info({ code: 'RUN_SUMMARY', exitCode, seconds, pipelines: counters }, 'RUN_SUMMARY');

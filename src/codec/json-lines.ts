@@ -140,6 +140,7 @@ export class JsonLinesDecoder implements Decoder {
       fieldCount,
       tag: this.#tag,
       quarantined,
+      onlySink: chunk.onlySink,
       scanner,
       onRelease: () => {
         // What is quarantined are parts of it.

@@ -26,6 +26,8 @@ export interface Chunk {
   readonly readAtMs: number;
   /** Lines of this stretch that were too long to be read as a whole; they are not in `data`. */
   readonly quarantined: QuarantineEntry[];
+  /** The one sink that gets its events, whatever the routes say: it had rejected them. */
+  readonly onlySink?: string;
 }
 
 export type QuarantineReason = 'malformed' | 'not_an_object' | 'torn' | 'too_long' | 'rejected';
@@ -120,6 +122,8 @@ export interface EventBatchParts {
   onRelease?: () => void;
   /** The ranges of the lines as read, where they are not the events' own. */
   lineRanges?: { lineStarts: Int32Array<ArrayBuffer>; lineEnds: Int32Array<ArrayBuffer> };
+  /** As in `Chunk`. */
+  onlySink?: string | undefined;
   /** Where those lines stood that are not of this chunk, by event. */
   origins?: ReadonlyMap<number, LineOrigin>;
 }
@@ -158,6 +162,7 @@ export class EventBatch {
   /** How many of them went to the quarantine. */
   rejectedCount = 0;
   readonly quarantined: QuarantineEntry[];
+  readonly onlySink: string | undefined;
   readonly #arrays: EventArrays;
   readonly #scanner: Scanner;
   readonly #pool: BufferPool;
@@ -182,6 +187,7 @@ export class EventBatch {
     dropped.fill(0, 0, parts.size);
     this.fieldCount = parts.fieldCount;
     this.quarantined = parts.quarantined;
+    this.onlySink = parts.onlySink;
     this.lineStarts = parts.lineRanges?.lineStarts ?? starts;
     this.lineEnds = parts.lineRanges?.lineEnds ?? ends;
     this.#arrays = parts.arrays;

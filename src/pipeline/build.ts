@@ -7,6 +7,7 @@ import { JsonLinesDecoder } from '../codec/json-lines.js';
 import { fromText } from '../event/byte-string.js';
 import { FieldRegistry } from '../event/fields.js';
 import { compileWhen } from '../event/match.js';
+import { ReplaySource } from '../source/replay.js';
 import { conditionOf } from '../processor/validated.js';
 import type {
   ComponentContext,
@@ -22,10 +23,14 @@ import { Router } from './router.js';
 export type BuildContext = Omit<ComponentContext, 'fields' | 'component'> & {
   store: SegmentStore;
   stateDirectory: string;
+  /** The quarantine is the source. */
+  isReplay?: boolean;
 };
 
 export interface Parts {
   source: Source;
+  /** The source, where it is the quarantine. */
+  replay: ReplaySource | undefined;
   decoder: Decoder;
   processors: Processor[];
   router: Router;
@@ -43,7 +48,7 @@ export function buildPipeline(config: PipelineConfig, context: BuildContext): Pa
     fields.user = component;
     return { ...context, fields, component };
   };
-  const source = definitionOf('source', config.source).create(config.source.options, {
+  const configured = definitionOf('source', config.source).create(config.source.options, {
     ...at('source'),
     stateDirectory: context.stateDirectory,
   });
@@ -54,6 +59,7 @@ export function buildPipeline(config: PipelineConfig, context: BuildContext): Pa
   const sinks = [...config.sinks].map(([name, sink]) =>
     definitionOf('sink', sink).create(sink.options, { ...at(`sinks.${name}`), name, store: context.store }),
   );
+  const replay = context.isReplay ? new ReplaySource({ ...context, sinks: sinkNames }) : undefined;
   const routes = config.routes.map(({ when, to }, i) => {
     fields.user = `routes[${i}]`;
     return {
@@ -64,11 +70,13 @@ export function buildPipeline(config: PipelineConfig, context: BuildContext): Pa
   const quarantine = new Quarantine(
     { ...at('quarantine'), name: QUARANTINE, store: context.store },
     context.stateDirectory,
-    bytesOf(config.quarantine.max_bytes),
+    // What is replayed is there until all of it is delivered, and may not keep what is quarantined anew waiting.
+    replay ? Infinity : bytesOf(config.quarantine.max_bytes),
   );
-  const decoder = new JsonLinesDecoder(fields, fromText(config.name), context.metrics, source.lineFormat);
+  const decoder = new JsonLinesDecoder(fields, fromText(config.name), context.metrics, configured.lineFormat);
   return {
-    source,
+    source: replay ?? configured,
+    replay,
     decoder,
     processors,
     router: new Router(routes, sinks.length),

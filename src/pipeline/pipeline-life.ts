@@ -21,6 +21,7 @@ import type { Clock } from './component.js';
 import { runStreams } from './compose.js';
 import type { Step } from './compose.js';
 import { QUARANTINE } from './quarantine.js';
+import type { Quarantine } from './quarantine.js';
 
 /** Markers on their way at most: a slow sink must not collect them. */
 const MAX_MARKERS = 4;
@@ -34,6 +35,8 @@ export interface PipelineRuntime {
   once: boolean;
   /** With `once`: halt when nothing moved for so long. */
   deadlineMs: number;
+  /** Instead of the source: what is in the quarantine. Only with `once`. */
+  isReplay?: boolean;
 }
 
 interface PendingMarker {
@@ -60,6 +63,8 @@ export class PipelineLife {
   #nextMarkerId = 1;
   #routed = 0;
   #rejected = 0;
+  /** A replay that was broken off is kept in the record until it goes on. */
+  #brokenOffReplay: SourcePosition['replay'];
 
   constructor(
     config: PipelineConfig,
@@ -116,6 +121,7 @@ export class PipelineLife {
       const isFinishing = once && !this.#drain.aborted;
       await Promise.all(sinks.map((sink) => sink.close(isFinishing)));
       await quarantine.close();
+      if (parts.replay && isFinishing) await store.commit(await parts.replay.finish(), []);
       await source.close();
       await store.markClean();
     } catch (error) {
@@ -148,13 +154,15 @@ export class PipelineLife {
       pipeline: name,
       store,
       stateDirectory,
+      isReplay: this.#runtime.isReplay === true,
     }));
-    const { source, decoder, sinks, sinkNames, quarantine } = parts;
+    const { source, replay, decoder, sinks, sinkNames, quarantine } = parts;
 
     const stored = store.position;
-    const isContinued = await source.open(stored, once);
-    decoder.open(stored?.open ?? []);
-    const position = positionOf(parts);
+    this.#brokenOffReplay = stored?.replay;
+    const isContinued = replay !== undefined || (await source.open(stored, once));
+    // What is open belongs to the log, and a replay leaves it in the record.
+    decoder.open(replay ? [] : (stored?.open ?? []));
     // After a gap, or a reset to the end, what was written behind the receipts can't be read again: then it is kept.
     const isReread = stored?.readFrom !== 'end' && isContinued;
     const recoveryOf = (owner: (sink: string) => boolean) => ({
@@ -173,9 +181,23 @@ export class PipelineLife {
     for (const [i, sink] of sinks.entries()) await sink.open(recoveryOf((owner) => owner === sinkNames[i]));
     // Also the first position of a new pipeline: where `end` is must not move with each start.
     await store.markRunning();
+    if (replay) {
+      await this.#closeQuarantine(quarantine, store);
+      await replay.open(stored);
+    }
+    const position = this.#positionOf(parts);
     await store.commit(position, []);
     source.committed(position);
     return { parts, store };
+  }
+
+  /** So that what is replayed and what is quarantined anew are in different files. */
+  async #closeQuarantine(quarantine: Quarantine, store: PositionStore): Promise<void> {
+    if (!store.position) return;
+    quarantine.closeFile();
+    const receipts = await quarantine.settle();
+    await store.commit(store.position, receipts);
+    quarantine.committed(receipts);
   }
 
   /**
@@ -191,7 +213,7 @@ export class PipelineLife {
         const { position } = element as Marker<SourcePosition>;
         const due = decoder.flush(now(), false);
         this.#counts.pass('decoder', element.id);
-        return [...due, { ...element, position: withOpen(position, decoder) }];
+        return [...due, { ...element, position: this.#complete(position, decoder) }];
       },
       // A daemon that stops goes on later with what is open.
       end: () => (this.#runtime.once && !this.#drain.aborted ? decoder.flush(now(), true) : []),
@@ -232,14 +254,27 @@ export class PipelineLife {
     return { kind: 'marker', id, position };
   }
 
+  /** The place after everything that was decoded: only where no chunk is on its way from the source to the decoder. */
+  #positionOf({ source, decoder }: Parts): SourcePosition {
+    return this.#complete(source.position(), decoder);
+  }
+
+  /** A source's position with what else must be known to go on from there. */
+  #complete(position: SourcePosition, decoder: Decoder): SourcePosition {
+    const open = [...(position.open ?? []), ...decoder.openEntries()];
+    const replay = position.replay ?? this.#brokenOffReplay;
+    return { ...position, ...(open.length > 0 ? { open } : {}), ...(replay ? { replay } : {}) };
+  }
+
   async #accept(parts: Parts, element: StreamElement): Promise<void> {
     this.#failure.signal.throwIfAborted();
     if (element.kind === 'batch') await this.#route(parts, element);
     else if (element.kind === 'marker') this.#settle(parts, element as Marker<SourcePosition>);
   }
 
-  async #route({ router, sinks, quarantine }: Parts, batch: EventBatch): Promise<void> {
-    const { perSink, routed, rejected, dropped } = router.divide(batch);
+  async #route({ router, sinks, sinkNames, quarantine }: Parts, batch: EventBatch): Promise<void> {
+    const only = batch.onlySink === undefined ? undefined : sinkNames.indexOf(batch.onlySink);
+    const { perSink, routed, rejected, dropped } = router.divide(batch, only);
     this.#routed += routed;
     this.#rejected += rejected;
     this.#metrics.eventsDropped += dropped;
@@ -292,7 +327,7 @@ export class PipelineLife {
   async #end(parts: Parts): Promise<void> {
     if (this.#runtime.once && !this.#drain.aborted) for (const sink of parts.sinks) sink.endOfInput();
     this.#metrics.lagBytes = parts.source.remainingBytes();
-    const marker = this.#marker(positionOf(parts));
+    const marker = this.#marker(this.#positionOf(parts));
     this.#counts.pass('decoder', marker.id);
     this.#settle(parts, marker);
     await Promise.all(this.#settlements);
@@ -319,14 +354,4 @@ function forBatches(run: (batch: EventBatch) => void): Step {
       return element;
     },
   };
-}
-
-/** The place after everything that was decoded: only where no chunk is on its way from the source to the decoder. */
-function positionOf({ source, decoder }: Parts): SourcePosition {
-  return withOpen(source.position(), decoder);
-}
-
-function withOpen(position: SourcePosition, decoder: Decoder): SourcePosition {
-  const open = decoder.openEntries();
-  return open.length > 0 ? { ...position, open } : position;
 }

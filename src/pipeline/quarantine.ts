@@ -4,6 +4,7 @@
 // size, the pipeline waits until someone makes room: dropping would be silent.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { QuarantineEntry } from '../event/batch.js';
+import type { FileSystem } from '../file-system.js';
 import { lstatIfThere } from '../position/durable-file.js';
 import type { Receipt } from '../position/position.js';
 import { Directories } from '../sink/files/directories.js';
@@ -75,6 +76,11 @@ export class Quarantine {
     }
   }
 
+  /** Closes the file that entries are written to: what comes later goes to another. Durable with the next `settle`. */
+  closeFile(): void {
+    this.#writer.closeActive(this.#output);
+  }
+
   async settle(): Promise<Receipt[]> {
     return this.#writer.settle();
   }
@@ -124,4 +130,24 @@ export class Quarantine {
       await sleep(FULL_POLL_MS, undefined, { signal });
     }
   }
+}
+
+/** The closed files of a pipeline's quarantine, oldest first. */
+export async function closedQuarantineFiles(
+  fs: FileSystem,
+  directory: string,
+  pipeline: string,
+): Promise<{ path: string; ino: number; size: number }[]> {
+  const prefix = `${pipeline}.quarantine~`;
+  const sequences = (await fs.readdir(directory))
+    .filter((name) => name.startsWith(prefix) && /^\d{6,9}\.jsonl$/.test(name.slice(prefix.length)))
+    .map((name) => ({ name, sequence: Number.parseInt(name.slice(prefix.length), 10) }))
+    .sort((a, b) => a.sequence - b.sequence);
+  const files = [];
+  for (const { name } of sequences) {
+    const path = `${directory}/${name}`;
+    const stat = await lstatIfThere(fs, path);
+    if (stat) files.push({ path, ino: stat.ino, size: stat.size });
+  }
+  return files;
 }

@@ -30,8 +30,8 @@ export class Router {
     this.#lists = Array.from({ length: sinkCount }, () => new Uint32Array(0));
   }
 
-  /** What it returns holds until the next call. */
-  divide(batch: EventBatch): Division {
+  /** What it returns holds until the next call. With `only`, the number of a sink, no route is asked. */
+  divide(batch: EventBatch, only?: number): Division {
     const lists = this.#lists;
     const lengths = new Uint32Array(lists.length);
     for (const [sink, list] of lists.entries()) {
@@ -40,7 +40,7 @@ export class Router {
     let routed = 0;
     for (let i = 0; i < batch.size; i++) {
       if (batch.dropped[i] === 1) continue;
-      const to = this.#sinksOf(batch, i);
+      const to = only === undefined ? this.#sinksOf(batch, i) : [only];
       if (!to) continue;
       routed++;
       for (const sink of to) {

@@ -83,6 +83,15 @@ export interface OpenEntry {
   bytes: string;
 }
 
+/** How far the quarantine was replayed, while that is not done. */
+export interface ReplayPosition {
+  /** The files of the quarantine that are replayed, by their base names, in order. */
+  files: { name: string; ino: number }[];
+  /** The index of the file that is being read, and how far it was read. */
+  at: number;
+  offset: number;
+}
+
 /** The position of a file source. */
 export interface SourcePosition {
   paths: PathPosition[];
@@ -90,6 +99,8 @@ export interface SourcePosition {
   open?: OpenEntry[];
   /** After a reset: where to begin, instead of what the configuration says. */
   readFrom?: 'beginning' | 'end';
+  /** A replay of the quarantine that was broken off. */
+  replay?: ReplayPosition;
 }
 
 /** An output file that is not finished: one that `sink/files` may cut, rename or delete. */

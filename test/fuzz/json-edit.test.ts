@@ -8,8 +8,9 @@ import { jsonString, newValueTree, setMembers } from '../../src/event/json-set.j
 import { buildKeyTrie } from '../../src/event/key-trie.js';
 import { comparable, objectText, parseFirstWins } from '../helpers/json.js';
 import type { Json } from '../helpers/json.js';
+import { randomRuns } from '../helpers/random-runs.js';
 
-const numRuns = Number(process.env['HEADGATE_RANDOM_RUNS'] ?? 1000);
+const numRuns = randomRuns(1000);
 const keys = fc.constantFrom('a', 'b', 'c', 'user', 'objectRef', '', 'é').map(bytesOf);
 const paths = fc.array(keys, { minLength: 1, maxLength: 3 });
 

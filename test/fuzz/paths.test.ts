@@ -13,7 +13,7 @@ const TEMPLATES = [
   '{{ tag }}/audit.log',
   '%Y/{{ tag }}.%m%d%H.log',
   '%Y%m%d.{{ tag }}',
-  'a/{{ tag }}/{{ user.username ?? "none" }}.gz',
+  'a/{{ tag }}/{{ user.username ?? "none" }}.jsonl',
   `${'x'.repeat(120)}{{ tag }}.log`,
 ].map((text) => {
   const parsed = parsePathTemplate(text);
