@@ -37,10 +37,10 @@ export interface Source {
   readonly lineFormat?: LineFormat;
   /**
    * Finds its place. `position` is undefined where none is stored. With `once`, what exists now is all that will be
-   * returned. Resolves to whether everything behind `position` will be returned again: false after a gap, and where
-   * that can't be told.
+   * returned. Resolves to whether everything behind `position` will be returned again: false after a gap. Where that
+   * can't be told for now, it is false, too; with `mustTell` it waits until it can.
    */
-  open(position: SourcePosition | undefined, once: boolean): Promise<boolean>;
+  open(position: SourcePosition | undefined, once: boolean, mustTell: boolean): Promise<boolean>;
   /** The next stretch of input, or undefined while there is none. Never called again before it resolved. */
   next(): Promise<Chunk | undefined>;
   /** The place after the last chunk that `next` returned. */

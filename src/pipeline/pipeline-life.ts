@@ -160,7 +160,8 @@ export class PipelineLife {
 
     const stored = store.position;
     this.#brokenOffReplay = stored?.replay;
-    const isContinued = replay !== undefined || (await source.open(stored, once));
+    // What a crash left behind the receipts is cut only where it will be read again, so that must be known first.
+    const isContinued = replay !== undefined || (await source.open(stored, once, !store.isClean));
     // What is open belongs to the log, and a replay leaves it in the record.
     decoder.open(replay ? [] : (stored?.open ?? []));
     // After a gap, or a reset to the end, what was written behind the receipts can't be read again: then it is kept.

@@ -20,12 +20,16 @@ const [CODES_A_RUN, SYNC_CODES_A_RUN] = isFull ? [7, 7] : [4, 1];
 /** Cases that run at the same time: they mostly wait. */
 const PARALLEL = 8;
 const LINES_BEFORE = 60;
+/** Made by the source alone, for `retain_unread`: `test/source/file/retention.test.ts`. */
+const OF_THE_SOURCE = ['reflink', 'statfs'];
 const REMIND_EVERY_MS = 30_000;
 
 function placeOf(root: string, path: string): string | undefined {
+  if (path === '') return undefined; // A descriptor that was closed while it was read from.
   if (path.includes('.position.json')) return 'the position';
   if (path.includes('.closed.jsonl')) return 'the catalog';
   if (path.includes('quarantine')) return 'the quarantine';
+  if (path.includes('~retained')) return undefined;
   if (path.startsWith(join(root, 'state'))) return 'the state directory';
   if (path.startsWith(join(root, 'log'))) return undefined;
   if (path.endsWith('gz')) return path.endsWith('/gz') ? 'a directory of outputs' : 'a compressed output';
@@ -135,7 +139,7 @@ t.test('whatever fails for a while, everything is delivered once, without a rest
   const { seen, faults } = await run(t, () => undefined);
   t.same(faults, [], 'a run without faults');
   t.same(
-    operations.filter((operation) => !seen.has(operation)),
+    operations.filter((operation) => !seen.has(operation) && !OF_THE_SOURCE.includes(operation)),
     [],
     'the run makes every operation that there is',
   );

@@ -79,6 +79,11 @@ export class Follower {
     return this.#hasBegun ? this.#isComplete : this.#stored === undefined;
   }
 
+  /** Its place was found. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
   /** The next stretch of this path, or undefined while there is none. */
   next(): Promise<Chunk | undefined> {
     return this.#exclusively(() => this.#next());

@@ -4,6 +4,7 @@
 //
 // The files are the queue: while nobody asks for more, nothing is read; but what rotates away is held open meanwhile.
 import type { LineFormat } from '../../codec/decoder.js';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Chunk } from '../../event/batch.js';
 import { defineSource } from '../../pipeline/component.js';
 import type { Source, SourceContext } from '../../pipeline/component.js';
@@ -46,6 +47,8 @@ export class FileSource implements Source {
   #isOnce = false;
   /** As far as places were found: it is certain that nothing is missing behind the stored ones. */
   #isComplete = true;
+  /** While opening: places must be found before anything else is done. */
+  #mustTell = false;
   #isClosed = false;
   /** Whose turn it is, among the followers in order. */
   #turn = 0;
@@ -72,8 +75,9 @@ export class FileSource implements Source {
     });
   }
 
-  async open(position: SourcePosition | undefined, once: boolean): Promise<boolean> {
+  async open(position: SourcePosition | undefined, once: boolean, mustTell = false): Promise<boolean> {
     this.#isOnce = once;
+    this.#mustTell = mustTell;
     this.#isComplete = true;
     const stored = position?.paths ?? [];
     this.#dormant = new Map(stored.map((path) => [path.path, path]));
@@ -91,6 +95,7 @@ export class FileSource implements Source {
     this.#refreshTimer = setInterval(() => {
       this.#refresh();
     }, REFRESH_MS);
+    this.#mustTell = false;
     return this.#isComplete;
   }
 
@@ -151,12 +156,18 @@ export class FileSource implements Source {
     if (this.#followers.has(path) || this.#isClosed) return;
     const { maxLineBytes, pollIntervalMs, retention } = this.#settings;
     const { directory: retainDirectory, isKeeping } = retention;
+    const stored = this.#dormant.get(path);
     const follower = new Follower(
       { path, maxLineBytes, pollIntervalMs, readFrom, isOnce: this.#isOnce, retainDirectory, isKeeping },
-      this.#dormant.get(path),
+      stored,
       this.#context,
     );
-    if (!(await follower.open())) this.#isComplete = false;
+    let isComplete = await follower.open();
+    while (this.#mustTell && stored && !follower.hasBegun) {
+      await sleep(REFRESH_MS, undefined, { signal: this.#context.signal });
+      isComplete = await follower.open();
+    }
+    if (!isComplete) this.#isComplete = false;
     this.#dormant.delete(path);
     this.#followers.set(path, follower);
     this.#watch.add(path);
