@@ -25,7 +25,7 @@ const OF_THE_SOURCE = ['reflink', 'statfs'];
 const REMIND_EVERY_MS = 30_000;
 
 function placeOf(root: string, path: string): string | undefined {
-  if (path === '') return undefined; // A descriptor that was closed while it was read from.
+  if (!path.startsWith(root)) return undefined; // The source looks at /proc, too.
   if (path.includes('.position.json')) return 'the position';
   if (path.includes('.closed.jsonl')) return 'the catalog';
   if (path.includes('quarantine')) return 'the quarantine';
