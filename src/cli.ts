@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { ParseArgsConfig } from 'node:util';
 import { parseDuration } from './config/units.js';
-import { HeadgateError, UsageError } from './errors.js';
+import { HeadgateError, systemCode, UsageError } from './errors.js';
 import { stateDirectory } from './position/state-directory.js';
 
 const DEFAULT_PATH = '/etc/headgate/pipelines';
@@ -155,7 +155,17 @@ async function main([name, ...args]: string[]): Promise<number> {
     if (name !== undefined) process.stderr.write(`\nheadgate: unknown command ${JSON.stringify(name)}\n`);
     return 2;
   }
+  // Those that run pipelines deal with it themselves: what a closed pipe lost must not pass for delivered.
+  if (!['run', 'replay'].includes(name ?? '')) endQuietlyWithReader();
   return command(args);
+}
+
+/** `headgate check --input audit.log | head` is no failure. */
+function endQuietlyWithReader(): void {
+  process.stdout.on('error', (error) => {
+    if (systemCode(error) !== 'EPIPE') throw error;
+    process.exit(0);
+  });
 }
 
 try {

@@ -1,4 +1,5 @@
 // `headgate check --input FILE`: what a pipeline would do with each event of a file. Nothing is written.
+import { once } from 'node:events';
 import type { PipelineConfig } from '../config/pipeline-config.js';
 import type { Chunk } from '../event/batch.js';
 import { UsageError } from '../errors.js';
@@ -24,23 +25,24 @@ export async function checkInput(
     const counts = { routed: 0, dropped: 0, quarantined: 0 };
     // Of all lines: an event can begin chunks before it ends.
     const starts: number[] = [];
-    const tell = (all: Traced[]): void => {
+    const tell = async (all: Traced[]): Promise<void> => {
+      let text = '';
       for (const traced of all) {
         const line = 1 + numberOf(starts, traced.offset);
         counts[traced.outcome]++;
-        output.write(
-          isForPeople
-            ? textOf(traced, line)
-            : `${JSON.stringify({ pipeline: config.name, line, ...plain(traced) })}\n`,
-        );
+        text += isForPeople
+          ? textOf(traced, line)
+          : `${JSON.stringify({ pipeline: config.name, line, ...plain(traced) })}\n`;
       }
+      // A log is larger than memory, and its reader may be slow.
+      if (!output.write(text)) await once(output, 'drain');
     };
     for await (const chunk of readChunks(file)) {
       // Before the trace: it gives the memory away.
       addLineStarts(starts, chunk);
-      tell(trace.trace(chunk));
+      await tell(trace.trace(chunk));
     }
-    tell(trace.end());
+    await tell(trace.end());
     if (isForPeople)
       output.write(
         `  ${counts.routed} delivered, ${counts.dropped} dropped, ${counts.quarantined} quarantined\n`,

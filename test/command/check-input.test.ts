@@ -1,8 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
+import { CLI, plainEnv } from '../helpers/headgate.js';
 import { checkCommand } from '../../src/command/check.js';
 import { requestLine, responseLine } from '../helpers/legacy.js';
 
@@ -31,7 +33,7 @@ const LINES = [
 ];
 
 async function checkInput(file: string, pipelines: string[], isForPeople = false) {
-  const stdout = new PassThrough();
+  const stdout = new PassThrough({ highWaterMark: 2 ** 20 });
   const stderr = new PassThrough();
   const io = { stdout, stderr, env: {}, isForPeople };
   const code = await checkCommand(pipelines, io, { input: file });
@@ -105,4 +107,14 @@ t.test('a file that can not be read is an error in words', async (t) => {
   await t.rejects(checkInput(join(directory, 'broken.gz'), pipeline), { code: 'USAGE', message: /inflated/ });
   const two = { 'p.yaml': PIPELINE, 'q.yaml': PIPELINE.replaceAll('/out', '/other') };
   await t.rejects(checkInput('-', [t.testdir(two)]), { code: 'USAGE', message: /once only/ });
+});
+
+t.test('a reader that goes away early is no failure', async (t) => {
+  const many = `${LINES.join('\n')}\n`.repeat(2000);
+  const directory = t.testdir({ 'p.yaml': PIPELINE, 'audit.log': many });
+  const command = `"$0" "$1" check --input "$2" "$3" | head -n 1`;
+  const args = [process.execPath, CLI, join(directory, 'audit.log'), join(directory, 'p.yaml')];
+  const run = spawnSync('bash', ['-c', `set -o pipefail; ${command}`, ...args], { env: plainEnv() });
+  t.equal(String(run.stderr), '');
+  t.equal(run.status, 0);
 });

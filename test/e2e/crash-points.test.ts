@@ -58,7 +58,7 @@ for (const mode of MODES) {
       faults.push(...faultsOf(directory, lines).map((fault) => `at change ${k}: ${fault}`));
     }
     // A busy machine makes fewer, larger changes: some points lie behind the last one.
-    t.ok(died >= POINTS * 0.5, `${died} runs died where they should`);
+    t.ok(died >= Math.min(POINTS, total) * 0.5, `${died} runs died where they should`);
     t.same(faults, []);
   });
 }
