@@ -220,11 +220,15 @@ export class LegacyEventWriter {
       this.#part(out, GROUP_KEY, info.group);
       out.byte(COMMA);
     }
-    this.#part(out, VERSION_KEY, info.version);
-    if (info.subresource >= 0) {
+    if (info.version >= 0) {
+      this.#part(out, VERSION_KEY, info.version);
       out.byte(COMMA);
-      this.#part(out, SUBRESOURCE_KEY, info.subresource);
     }
+    if (info.subresource >= 0) {
+      this.#part(out, SUBRESOURCE_KEY, info.subresource);
+      out.byte(COMMA);
+    }
+    if (out.buffer[out.length - 1] === COMMA) out.length--;
     out.byte(CLOSE_BRACE);
   }
 

@@ -87,6 +87,23 @@ t.test('what a line says is absent is absent', async (t) => {
   t.same(eventOf(requestLine('a', { user: '', groups: '', asgroups: '', ip: '' }))['user'], {});
 });
 
+t.test(
+  'a URI with an empty part, where a version or a resource would be, is an event like others',
+  async (t) => {
+    const objectOf = (uri: string) => eventOf(requestLine('a', { uri, namespace: '<none>' }))['objectRef'];
+    t.same(objectOf('/api//pods/x'), { resource: 'pods', name: 'x' });
+    t.same(objectOf('/apis/apps//deployments'), { resource: 'deployments', apiGroup: 'apps' });
+    t.same(objectOf('/apis//v1/nodes/n/status'), {
+      resource: 'nodes',
+      name: 'n',
+      apiVersion: 'v1',
+      subresource: 'status',
+    });
+    t.same(objectOf('/api///x'), { name: 'x' });
+    t.same(objectOf('/api//namespaces//'), { resource: 'namespaces' });
+  },
+);
+
 t.test('the impersonated user is told, with groups where they are known', async (t) => {
   t.same(eventOf(requestLine('a', { as: 'jane' }))['impersonatedUser'], { username: 'jane' });
   t.same(eventOf(requestLine('a', { as: 'jane', asgroups: '"a"' }))['impersonatedUser'], {
