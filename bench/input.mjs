@@ -32,6 +32,21 @@ export function sample() {
 }
 
 /**
+ * Genuine logs of the legacy formats, by the name of the format; none without HEADGATE_TEST_DATA.
+ * @returns {Map<string, Buffer>}
+ */
+export function legacySamples() {
+  const data = process.env['HEADGATE_TEST_DATA'];
+  if (data === undefined) return new Map();
+  return new Map(
+    ['one-line', 'two-line'].map((name) => [
+      name,
+      gunzipSync(readFileSync(join(data, `kubernetes/legacy/${name}.log.gz`))),
+    ]),
+  );
+}
+
+/**
  * Writes lines to a file, over and over.
  * @param {string} path
  * @param {Buffer} lines

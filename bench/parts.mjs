@@ -118,6 +118,31 @@ function parseJson(pieces) {
 }
 
 /**
+ * Decodes legacy lines, for the namespace.
+ * @param {Buffer} lines
+ * @returns {() => number} how many bytes their events are, with newlines
+ */
+export function decodeLegacy(lines) {
+  const pieces = piecesOf(lines);
+  const fields = new FieldRegistry();
+  fields.slot(['objectRef', 'namespace']);
+  return () => {
+    const decoder = new JsonLinesDecoder(fields, '', createMetrics());
+    let bytes = 0;
+    /** @param {EventBatch} batch */
+    const take = (batch) => {
+      for (let i = 0; i < batch.size; i++) bytes += batch.byteLength(i) + 1;
+    };
+    for (const data of pieces) {
+      const chunk = { path: '', file: '', offset: 0, readAtMs: 0, quarantined: [] };
+      take(decoder.decode({ kind: 'chunk', data, ...chunk }));
+    }
+    decoder.flush(0, true).forEach(take);
+    return bytes;
+  };
+}
+
+/**
  * What can be measured by itself.
  * @param {Buffer} lines
  * @returns {Map<string, () => void | Promise<void>>}

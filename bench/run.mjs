@@ -10,9 +10,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
-import { sample, writeRepeated } from './input.mjs';
+import { legacySamples, sample, writeRepeated } from './input.mjs';
 import { measureFunction, measureProgram, median } from './measure.mjs';
-import { partsOf } from './parts.mjs';
+import { decodeLegacy, partsOf } from './parts.mjs';
 
 /** @typedef {import('./measure.mjs').Usage} Usage */
 
@@ -27,6 +27,8 @@ const STREAM = 'Headgate, compressed as they are written';
 const HOURLY = 'Headgate, plain files by the hour';
 const REDACTED = 'Headgate, plain files, `redact` with nothing to redact';
 const REMOVED = 'Headgate, plain files, one field removed of each event';
+/** @param {string} format */
+const legacyName = (format) => `Headgate, plain files, from the ${format} legacy log`;
 const YARDSTICK = 'yardstick (JSON.parse, no guarantees)';
 
 const { values } = parseArgs({
@@ -61,13 +63,14 @@ function contentBytes(path) {
  * @param {'none' | 'on_rotate' | 'stream'} compress
  * @param {string} path of the outputs
  * @param {string} [processor] besides the one that tags
+ * @param {string} [from] the log
  * @returns {Usage}
  */
-function measureHeadgate(compress, path, processor) {
+function measureHeadgate(compress, path, processor, from = input) {
   const pipeline = join(work, 'bench.yaml');
   writeFileSync(
     pipeline,
-    `source: { type: file, paths: ['${input}'] }
+    `source: { type: file, paths: ['${from}'] }
 processors:
   - { type: tag, tag: 'audit.{{ objectRef.namespace ?? "none" }}' }${processor === undefined ? '' : `\n  - ${processor}`}
 routes:
@@ -133,24 +136,63 @@ const complete =
 
 /**
  * @param {Map<string, Usage>} usages
- * @param {number} bytes that each of them went through
+ * @param {(name: string) => number} bytesOf what each of them went through
  * @returns {string} a table
  */
-function table(usages, bytes) {
+function table(usages, bytesOf) {
   const rows = [...usages].map(([name, { seconds, cpuSeconds, peakBytes }]) => {
+    const bytes = bytesOf(name);
     const peak = Number.isNaN(peakBytes) ? '' : (peakBytes / 1e6).toFixed(0);
     return `| ${name} | ${(bytes / 1e6 / seconds).toFixed(0)} | ${((cpuSeconds * 1e9) / bytes).toFixed(2)} | ${peak} |`;
   });
   return ['| | MB/s | CPU s/GB | peak MB |', '|---|--:|--:|--:|', ...rows].join('\n');
 }
 
+/**
+ * @param {Map<string, Usage>} usages
+ * @param {Map<string, { inputBytes: number, eventBytes: number }>} runs
+ * @param {number} bytes that the yardstick went through
+ * @returns {string} a line for each legacy log
+ */
+function legacySentences(usages, runs, bytes) {
+  const yardstick = (usages.get(YARDSTICK)?.cpuSeconds ?? NaN) / bytes;
+  return [...runs]
+    .map(([name, { inputBytes, eventBytes }]) => {
+      const cpuSeconds = usages.get(name)?.cpuSeconds ?? NaN;
+      const ratioOf = (/** @type {number} */ bytes) => (cpuSeconds / bytes / yardstick).toFixed(2);
+      return `${name}: ${ratioOf(inputBytes)} of the yardstick's processor time a byte of the log, ${ratioOf(eventBytes)} a byte of its events.\n`;
+    })
+    .join('');
+}
+
 /** @returns {Promise<{ report: string, isGood: boolean }>} */
 async function bench() {
   const { lines, origin } = sample();
-  const parts = await takeTurns(
-    new Map([...partsOf(lines)].map(([name, part]) => [name, () => measureFunction(part)])),
-  );
+  const legacy = legacySamples();
+  /** @type {Map<string, number>} */
+  const partBytes = new Map();
+  const partRuns = new Map([...partsOf(lines)].map(([name, part]) => [name, () => measureFunction(part)]));
+  for (const [format, sample] of legacy) {
+    const name = `decode the ${format} legacy log, for the namespace`;
+    const copies = Math.ceil(lines.length / sample.length);
+    partBytes.set(name, sample.length * copies);
+    const decode = decodeLegacy(Buffer.concat(Array.from({ length: copies }, () => sample)));
+    partRuns.set(name, () => measureFunction(() => void decode()));
+  }
+  const parts = await takeTurns(partRuns);
   const bytes = writeRepeated(input, lines, Number(values.mb) * 1e6);
+  /** @type {Map<string, { inputBytes: number, eventBytes: number, run: () => Usage }>} */
+  const legacyRuns = new Map();
+  for (const [format, sample] of legacy) {
+    const path = join(directory, `${format}.log`);
+    const inputBytes = writeRepeated(path, sample, Number(values.mb) * 1e6);
+    const eventBytes = decodeLegacy(sample)() * (inputBytes / sample.length);
+    legacyRuns.set(legacyName(format), {
+      inputBytes,
+      eventBytes,
+      run: complete(eventBytes, () => measureHeadgate('none', '{{ tag }}.log', undefined, path)),
+    });
+  }
   const programs = await takeTurns(
     new Map([
       [YARDSTICK, complete(bytes, measureYardstick)],
@@ -170,6 +212,7 @@ async function bench() {
       ],
       [GZIP, complete(bytes, () => measureHeadgate('on_rotate', '{{ tag }}.%Y%m%d%H.log'))],
       [STREAM, complete(bytes, () => measureHeadgate('stream', '{{ tag }}.%Y%m%d%H.log'))],
+      ...[...legacyRuns].map(([name, { run }]) => /** @type {const} */ ([name, run])),
     ]),
   );
   const ratio = (programs.get(RAW)?.cpuSeconds ?? NaN) / (programs.get(YARDSTICK)?.cpuSeconds ?? NaN);
@@ -182,14 +225,14 @@ Processor time counts all threads, from the start of the process to its end.
 
 ## From the log to a file per namespace, ${(bytes / 1e6).toFixed(0)} MB
 
-${table(programs, bytes)}
+${table(programs, (name) => legacyRuns.get(name)?.inputBytes ?? bytes)}
 
 Plain files take ${ratio.toFixed(2)} of the yardstick's processor time (at most ${MAX_RATIO}) and ${(peak / 1e6).toFixed(0)} MB of memory (less than ${MAX_PEAK_BYTES / 1e6}).
 Looking for secrets in events that have none takes ${redacting.toFixed(2)} of the time of not looking (at most ${MAX_REDACTING}).
-
+${legacySentences(programs, legacyRuns, bytes)}
 ## Parts by themselves, in one thread, ${(lines.length / 1e6).toFixed(0)} MB
 
-${table(parts, lines.length)}
+${table(parts, (name) => partBytes.get(name) ?? lines.length)}
 `;
   return { report, isGood: ratio <= MAX_RATIO && peak < MAX_PEAK_BYTES && redacting <= MAX_REDACTING };
 }
