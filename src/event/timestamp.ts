@@ -5,6 +5,8 @@ const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 const COLON = 0x3a;
 const DASH = 0x2d;
 const ZERO = 0x30;
+/** What two digits are not. Not NaN, so that all is done in integers. */
+const NO_DIGITS = 1e6;
 
 // The last day that was asked for: neighbouring events are of one day.
 let cachedDay = -1;
@@ -30,13 +32,11 @@ export function parseTimestamp(data: Uint8Array, start: number, end: number): nu
   let fractionUs = 0;
   if (data[p] === 0x2e) {
     const firstDigit = ++p;
-    let unitUs = 1e5;
-    while (p < end && isDigit(data[p] as number)) {
-      fractionUs += Math.floor(unitUs) * ((data[p] as number) - ZERO);
-      unitUs /= 10;
-      p++;
-    }
-    if (p === firstDigit || p - firstDigit > 9) return NaN;
+    for (; p < end && isDigit(data[p] as number); p++)
+      if (p < firstDigit + 6) fractionUs = fractionUs * 10 + (data[p] as number) - ZERO;
+    const digits = p - firstDigit;
+    if (digits === 0 || digits > 9) return NaN;
+    for (let i = digits; i < 6; i++) fractionUs *= 10;
   }
   const offset = offsetMinutes(data, p, end);
   const us = dayMs * 1000 + ((hour * 60 + minute - offset) * 60 + second) * 1e6 + fractionUs;
@@ -51,38 +51,56 @@ export function timestampMs(text: string): number | undefined {
 
 /** How long a timestamp is that `writeTimestamp` writes. */
 export const TIMESTAMP_BYTES = 27;
+const FRACTION_AT = 20;
+const LETTER_Z = 0x5a;
 
-// The last day that was written.
+// The last second that was written, and its day.
+let writtenSecond = -1;
 let writtenDay = -1;
-const writtenDate = Buffer.from('0000-00-00T00:00:00.000000Z');
+const written = Buffer.from('0000-00-00T00:00:00.000000Z');
 
 /**
  * Writes microseconds since the epoch as the API server writes a time, `2026-11-21T09:31:11.543895Z`, to `target` at
  * `at`, which must have room for it; returns where it ends.
  */
 export function writeTimestamp(target: Buffer, at: number, us: number): number {
-  const day = Math.floor(us / 86_400e6);
-  if (day !== writtenDay) {
-    writtenDate.write(new Date(day * 86_400e3).toISOString().slice(-24, -14), 'latin1');
-    writtenDay = day;
-  }
-  for (let i = 0; i < TIMESTAMP_BYTES; i++) target[at + i] = writtenDate[i] as number;
-  const usOfDay = us - day * 86_400e6;
-  const seconds = Math.floor(usOfDay / 1e6);
-  writeDigits(target, at + 11, 2, Math.floor(seconds / 3600));
-  writeDigits(target, at + 14, 2, Math.floor(seconds / 60) % 60);
-  writeDigits(target, at + 17, 2, seconds % 60);
-  writeDigits(target, at + 20, 6, usOfDay - seconds * 1e6);
+  const second = Math.floor(us / 1e6);
+  if (second !== writtenSecond) setSecond(second);
+  for (let i = 0; i < FRACTION_AT; i++) target[at + i] = written[i] as number;
+  const fractionUs = (us - second * 1e6) | 0;
+  const thousands = (fractionUs / 1000) | 0;
+  writeThree(target, at + FRACTION_AT, thousands);
+  writeThree(target, at + FRACTION_AT + 3, fractionUs - thousands * 1000);
+  target[at + TIMESTAMP_BYTES - 1] = LETTER_Z;
   return at + TIMESTAMP_BYTES;
 }
 
-function writeDigits(target: Buffer, at: number, count: number, value: number): void {
-  let rest = value;
-  for (let p = at + count - 1; p >= at; p--) {
-    const tenth = Math.floor(rest / 10);
-    target[p] = ZERO + rest - tenth * 10;
-    rest = tenth;
+function setSecond(second: number): void {
+  const day = Math.floor(second / 86_400);
+  if (day !== writtenDay) {
+    written.write(new Date(day * 86_400e3).toISOString().slice(-24, -14), 'latin1');
+    writtenDay = day;
   }
+  const ofDay = second - day * 86_400;
+  const hour = Math.floor(ofDay / 3600);
+  const minute = Math.floor(ofDay / 60) - hour * 60;
+  for (const [at, value] of [
+    [11, hour],
+    [14, minute],
+    [17, ofDay % 60],
+  ] as const) {
+    written[at] = ZERO + Math.floor(value / 10);
+    written[at + 1] = ZERO + (value % 10);
+  }
+  writtenSecond = second;
+}
+
+function writeThree(target: Buffer, at: number, value: number): void {
+  const tens = (value / 10) | 0;
+  const hundreds = (tens / 10) | 0;
+  target[at] = ZERO + hundreds;
+  target[at + 1] = ZERO + tens - hundreds * 10;
+  target[at + 2] = ZERO + value - tens * 10;
 }
 
 function startOfDay(year: number, month: number, day: number): number {
@@ -91,7 +109,7 @@ function startOfDay(year: number, month: number, day: number): number {
     if (!(month >= 1 && month <= 12 && day >= 1 && day <= (DAYS_IN_MONTH[month - 1] ?? 0))) return NaN;
     const ms = Date.UTC(year, month - 1, day);
     // February 29th of a common year becomes March 1st. Date.UTC takes the years 0 to 99 for 1900 to 1999.
-    if (year < 1969 || new Date(ms).getUTCDate() !== day) return NaN;
+    if (year < 1969 || year > 9999 || new Date(ms).getUTCDate() !== day) return NaN;
     cachedDay = key;
     cachedDayMs = ms;
   }
@@ -112,7 +130,7 @@ function offsetMinutes(data: Uint8Array, at: number, end: number): number {
 function twoDigits(data: Uint8Array, at: number): number {
   const tens = data[at] as number;
   const ones = data[at + 1] as number;
-  return isDigit(tens) && isDigit(ones) ? (tens - ZERO) * 10 + ones - ZERO : NaN;
+  return isDigit(tens) && isDigit(ones) ? (tens - ZERO) * 10 + ones - ZERO : NO_DIGITS;
 }
 
 function isDigit(byte: number): boolean {
