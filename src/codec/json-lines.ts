@@ -23,6 +23,7 @@ import type { OpenEntry } from '../position/position.js';
 import type { Decoder, LineFormat } from './decoder.js';
 import { isPlainEvent, readEventList } from './event-list.js';
 import { LegacyEventWriter } from './legacy-event.js';
+import { FieldSlots } from './legacy-fields.js';
 import { mayBeLegacy, NO_TIME } from './legacy-line.js';
 import type { LegacyLine } from './legacy-line.js';
 import { LegacyPairs } from './legacy-pairs.js';
@@ -48,6 +49,7 @@ export class JsonLinesDecoder implements Decoder {
   readonly #tag: ByteString;
   readonly #metrics: PipelineMetrics;
   #scanner: Scanner | undefined;
+  #slots: FieldSlots | undefined;
   /** As of the last batch: how large the next one's arrays should be. */
   #bytesPerEvent = 512;
   /** Arrays of batches that were released. */
@@ -113,10 +115,11 @@ export class JsonLinesDecoder implements Decoder {
 
   #decode(chunk: Chunk, run: (decoding: Decoding) => void): EventBatch {
     const scanner = (this.#scanner ??= compileScanner(this.#fields.paths));
+    const slots = (this.#slots ??= new FieldSlots(this.#fields.paths));
     const { fieldCount } = scanner;
     const capacity = Math.ceil((chunk.data.length / this.#bytesPerEvent) * 1.25) + 8;
     const arrays = this.#freeArrays.pop() ?? new EventArrays(capacity, fieldCount);
-    const legacy = { format: this.#format, pairs: this.#pairs, writer: this.#writer };
+    const legacy = { format: this.#format, pairs: this.#pairs, writer: this.#writer, slots };
     const decoding = new Decoding(chunk, scanner, arrays, legacy);
     run(decoding);
     const { size, blank, joined } = decoding;
@@ -156,6 +159,7 @@ interface Legacy {
   format: LineFormat['format'];
   pairs: LegacyPairs;
   writer: LegacyEventWriter;
+  slots: FieldSlots;
 }
 
 /** The work on one chunk. */
@@ -167,6 +171,8 @@ class Decoding {
   joined = 0;
   /** Events that are not their lines; absent while there are none. */
   #made: MadeEvents | undefined;
+  /** Those of them whose fields are still to be found. */
+  readonly #unscanned: number[] = [];
   readonly #legacy: Legacy;
   readonly #arrays: EventArrays;
   readonly #chunk: Chunk;
@@ -226,6 +232,7 @@ class Decoding {
       const eventStart = made.out.length;
       made.out.bytes(bytes, 0, bytes.length);
       made.out.byte(NEWLINE);
+      this.#unscanned.push(this.size);
       made.add(this.size++, eventStart, { data: this.data, start, end }, undefined);
     }
     return true;
@@ -235,8 +242,10 @@ class Decoding {
   takeEntry(line: LegacyLine, response: LegacyLine | undefined, origin: LineOrigin | undefined): void {
     const made = (this.#made ??= new MadeEvents(this.data, this.#arrays));
     const start = made.out.length;
-    this.#legacy.writer.write(made.out, line, response);
-    made.add(this.size++, start, line, origin);
+    const { writer, slots } = this.#legacy;
+    writer.write(made.out, line, response);
+    made.add(this.size, start, line, origin);
+    slots.write(writer.noted, this.#arrays.slots, this.size++ * this.#slotsPerEvent);
     if (response) this.joined++;
   }
 
@@ -245,11 +254,11 @@ class Decoding {
     const made = this.#made;
     if (!made) return { data: this.data, pool: readPool };
     const { data, origins } = made;
-    this.#scanner.load(data);
-    for (const index of made.indexes) {
+    if (this.#unscanned.length > 0) this.#scanner.load(data);
+    for (const index of this.#unscanned) {
       const start = this.#arrays.starts[index] as number;
       const end = this.#scanner.scanLine(start, this.#arrays.slots, index * this.#slotsPerEvent, true);
-      if (end !== this.#arrays.ends[index]) throw new Error('impossible: a line became what is no event');
+      if (end !== this.#arrays.ends[index]) throw new Error('impossible: an item became what is no event');
     }
     return { data, pool: madePool, lineRanges: made.lineRanges(this.size), origins };
   }

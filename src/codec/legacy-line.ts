@@ -66,6 +66,13 @@ const MIN_TIMESTAMP_BYTES = 20;
 /** Keys by their length and last byte, which differ for all of them. */
 const KEY_AT = new Int8Array(16 * 256).fill(-1);
 const KEY_BYTES = KEYS.map((key) => Buffer.from(key));
+/** Each with `="` behind it, four bytes at a time; the last four overlap those before. */
+const KEY_WORDS = KEYS.map((key) => {
+  const bytes = Buffer.from(`${key}="`);
+  const count = Math.ceil(bytes.length / 4);
+  return Int32Array.from({ length: count }, (_, i) => bytes.readInt32LE(Math.min(i * 4, bytes.length - 4)));
+});
+const RESPONSE_KEYS = (1 << ID) | (1 << RESPONSE);
 for (const [i, key] of KEY_BYTES.entries()) KEY_AT[placeOf(key, 0, key.length)] = i;
 
 /** The fault of a line that may well be something else. */
@@ -90,10 +97,13 @@ export class LegacyLine {
   isDeferred = false;
   /** What is wrong where `read` refused the line; in words, without anything of the line. */
   fault = '';
-  /** Ranges of the contents of the quoted values by index in KEYS; start -1 where absent. */
+  /** Ranges of the contents of the quoted values by index in KEYS; of no meaning where absent. */
   readonly #starts = new Int32Array(KEYS.length);
   readonly #ends = new Int32Array(KEYS.length);
-  #keyCount = 0;
+  /** One bit a key: it is there. */
+  #present = 0;
+  /** The key that was read last; -1 before the first. */
+  #lastKey = -1;
   /** One bit a key: its value holds escapes. */
   #escaped = 0;
   /** One bit a key: its value may hold bytes that JSON, as Go writes it, does not hold as they are. */
@@ -101,14 +111,14 @@ export class LegacyLine {
 
   /** Where the content of the value begins and ends in `data`; -1 and -1 where it is absent. */
   startOf(key: number): number {
-    return this.#starts[key] as number;
+    return this.has(key) ? (this.#starts[key] as number) : -1;
   }
   endOf(key: number): number {
-    return this.#ends[key] as number;
+    return this.has(key) ? (this.#ends[key] as number) : -1;
   }
   /** Whether the value is there. */
   has(key: number): boolean {
-    return (this.#starts[key] as number) >= 0;
+    return ((this.#present >> key) & 1) === 1;
   }
   /** Whether the value holds escapes, and so is not what it stands for. */
   isEscaped(key: number): boolean {
@@ -122,8 +132,8 @@ export class LegacyLine {
 
   /** Whether the value is there and stands for these bytes, which hold nothing that would be escaped. */
   is(key: number, bytes: Uint8Array): boolean {
-    const start = this.#starts[key] as number;
-    return start >= 0 && equalsAt(this.data, start, this.#ends[key] as number, bytes);
+    if (!this.has(key)) return false;
+    return equalsAt(this.data, this.#starts[key] as number, this.#ends[key] as number, bytes);
   }
 
   /** Reads the line `data[start..end)`, which must stay as it is while this is used; false where it is no legacy line. */
@@ -131,9 +141,7 @@ export class LegacyLine {
     this.#load(data);
     this.start = start;
     this.end = end;
-    // Faster than `fill` for so few.
-    for (let i = 0; i < KEYS.length; i++) this.#starts[i] = -1;
-    this.#keyCount = 0;
+    this.#present = 0;
     this.#escaped = 0;
     this.#special = 0;
     if (end - start > MAX_LINE_BYTES) return this.#fail(`longer than ${MAX_LINE_BYTES} bytes`);
@@ -144,6 +152,7 @@ export class LegacyLine {
     if (!equalsAt(data, p, Math.min(p + AUDIT.length, end), AUDIT))
       return this.#fail('no `AUDIT:` behind its timestamp');
     p = spaces(data, p + AUDIT.length, end);
+    this.#lastKey = -1;
     while (p < end && !(data[p] === CARRIAGE_RETURN && p + 1 === end)) {
       p = this.#pair(p);
       if (p < 0) return false;
@@ -156,7 +165,6 @@ export class LegacyLine {
   move(data: Buffer, start: number): void {
     const by = start - this.start;
     for (let i = 0; i < KEYS.length; i++) {
-      if ((this.#starts[i] as number) < 0) continue;
       this.#starts[i] = (this.#starts[i] as number) + by;
       this.#ends[i] = (this.#ends[i] as number) + by;
     }
@@ -167,6 +175,8 @@ export class LegacyLine {
 
   #pair(at: number): number {
     const { data, end } = this;
+    const usual = this.#usualKey(at);
+    if (usual >= 0) return this.#value(usual, at + (KEY_BYTES[usual] as Buffer).length + 2);
     let p = at;
     while (p < end && data[p] !== EQUALS && data[p] !== QUOTE && data[p] !== SPACE) p++;
     const key = keyAt(data, at, p);
@@ -174,11 +184,29 @@ export class LegacyLine {
       this.fault = 'something else than key="value" pairs';
       return -1;
     }
-    if (key < 0 || (this.#starts[key] as number) >= 0) {
+    if (key < 0 || this.has(key)) {
       this.fault = key < 0 ? 'an unknown key' : `the key ${String(KEYS[key])} twice`;
       return -1;
     }
     return this.#value(key, p + 2);
+  }
+
+  // The key that stands at `at`, if it is one of the next two in the order of KEYS, which is that of the lines; else -1.
+  // Then nobody has to look for its end and for which one it is.
+  #usualKey(at: number): number {
+    const first = this.#lastKey + 1;
+    for (let key = first; key < first + 2 && key < KEYS.length; key++)
+      if (!this.has(key) && this.#isAt(at, KEY_WORDS[key] as Int32Array, KEY_BYTES[key] as Buffer))
+        return key;
+    return -1;
+  }
+
+  #isAt(at: number, words: Int32Array, { length }: Buffer): boolean {
+    const { view } = this;
+    if (at + length + 2 > this.end) return false;
+    const last = words.length - 1;
+    for (let i = 0; i < last; i++) if (view.getInt32(at + i * 4, true) !== words[i]) return false;
+    return view.getInt32(at + length - 2, true) === words[last];
   }
 
   // Reads the value whose content begins at `at`; returns the position behind its closing quote, or -1.
@@ -189,7 +217,8 @@ export class LegacyLine {
     let special = 0;
     let p = at;
     this.#starts[key] = at;
-    this.#keyCount++;
+    this.#present |= 1 << key;
+    this.#lastKey = key;
     for (;;) {
       // Four bytes at a time, as in `JsonReader.string`: the highest bit of a byte of `stops` is set where that byte
       // is a quote or `&`, a backslash, `<` or `>`, or below 0x20. What is above 0x7f only shows in `bits`.
@@ -235,7 +264,7 @@ export class LegacyLine {
     // Behind a stage there is a response, or the line was cut before it.
     const isRequest = this.has(METHOD) && this.has(URI) && (hasResponse || !this.has(STAGE));
     if (isRequest) this.kind = hasResponse ? 'complete' : 'request';
-    else if (hasResponse && this.#keyCount === 2) this.kind = 'response';
+    else if (this.#present === RESPONSE_KEYS) this.kind = 'response';
     else return this.#fail('neither a request nor a response');
     this.isDeferred = this.kind === 'complete' && this.is(RESPONSE, DEFERRED);
     if (hasResponse && !this.isDeferred && !this.#hasCode())

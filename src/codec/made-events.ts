@@ -25,10 +25,9 @@ export class MadeEvents {
   readonly out: JsonWriter;
   readonly origins = new Map<number, LineOrigin>();
   readonly #arrays: EventArrays;
-  /** Of the made events: which one it is in the batch, and where its line stands. */
-  readonly #indexes: number[] = [];
-  readonly #lineStarts: number[] = [];
-  readonly #lineEnds: number[] = [];
+  /** Where the lines of the events are; of the first `#rangeCount` events by now. */
+  #ranges: ReturnType<EventArrays['lineRanges']>;
+  #rangeCount = 0;
 
   /** `lines` are copied. */
   constructor(lines: Buffer, arrays: EventArrays) {
@@ -36,14 +35,12 @@ export class MadeEvents {
     this.out = new JsonWriter(madePool.take(lines.length + 1024, expected), lines.length);
     lines.copy(this.out.buffer);
     this.#arrays = arrays;
+    this.#ranges = arrays.lineRanges();
   }
 
   /** Lines, then events, all with newlines; to be asked for when all events were added. */
   get data(): Buffer {
     return this.out.buffer.subarray(0, this.out.length);
-  }
-  get indexes(): readonly number[] {
-    return this.#indexes;
   }
 
   /** What was written since `start` is event `index`. Its line is one of the lines, or stood at `origin` before them. */
@@ -51,6 +48,7 @@ export class MadeEvents {
     const { out } = this;
     const arrays = this.#arrays;
     if (index === arrays.starts.length) arrays.grow(index * 2);
+    const ranges = this.#rangesUpTo(index);
     arrays.starts[index] = start;
     arrays.ends[index] = out.length - 1;
     let lineStart = line.start;
@@ -60,21 +58,25 @@ export class MadeEvents {
       out.byte(NEWLINE);
       this.origins.set(index, origin);
     }
-    this.#indexes.push(index);
-    this.#lineStarts.push(lineStart);
-    this.#lineEnds.push(lineStart + line.end - line.start);
+    ranges.lineStarts[index] = lineStart;
+    ranges.lineEnds[index] = lineStart + line.end - line.start;
+    this.#rangeCount = index + 1;
   }
 
   /** Where the lines of all `size` events of the batch stand, made or not. */
   lineRanges(size: number): ReturnType<EventArrays['lineRanges']> {
+    return this.#rangesUpTo(size);
+  }
+
+  // An event that nobody made is its line.
+  #rangesUpTo(index: number): ReturnType<EventArrays['lineRanges']> {
     const { starts, ends } = this.#arrays;
-    const ranges = this.#arrays.lineRanges();
-    ranges.lineStarts.set(starts.subarray(0, size));
-    ranges.lineEnds.set(ends.subarray(0, size));
-    for (const [i, index] of this.#indexes.entries()) {
-      ranges.lineStarts[index] = this.#lineStarts[i] as number;
-      ranges.lineEnds[index] = this.#lineEnds[i] as number;
+    if (this.#ranges.lineStarts.length < starts.length) this.#ranges = this.#arrays.lineRanges();
+    for (let i = this.#rangeCount; i < index; i++) {
+      this.#ranges.lineStarts[i] = starts[i] as number;
+      this.#ranges.lineEnds[i] = ends[i] as number;
     }
-    return ranges;
+    this.#rangeCount = index;
+    return this.#ranges;
   }
 }

@@ -77,11 +77,14 @@ export class EventArrays {
     this.dropped = new Uint8Array(capacity);
   }
 
-  /** Other arrays than `starts` and `ends`, as long as they are, for the ranges of lines that are not their events. */
+  /**
+   * Other arrays than `starts` and `ends`, as long as they are, for the ranges of lines that are not their events. After
+   * `grow` they are to be asked for again, and what is there stays.
+   */
   lineRanges(): { lineStarts: Int32Array<ArrayBuffer>; lineEnds: Int32Array<ArrayBuffer> } {
     if (this.#lineStarts.length < this.starts.length) {
-      this.#lineStarts = new Int32Array(this.starts.length);
-      this.#lineEnds = new Int32Array(this.starts.length);
+      this.#lineStarts = enlarged(this.#lineStarts, this.starts.length);
+      this.#lineEnds = enlarged(this.#lineEnds, this.starts.length);
     }
     return { lineStarts: this.#lineStarts, lineEnds: this.#lineEnds };
   }

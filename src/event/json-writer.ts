@@ -72,21 +72,27 @@ export class JsonWriter {
     this.length += length;
   }
 
-  /** Writes the bytes `[start, end)` of a buffer as they are, with a quote on either side. */
-  quoted(source: DataView, start: number, end: number): void {
-    const length = end - start;
-    this.reserve(length + 2);
+  /** Writes a constant, then the bytes `[start, end)` of a buffer as they are: for a key and a short value. */
+  constantAndBytes(
+    { words, length: constantLength }: Constant,
+    source: DataView,
+    start: number,
+    end: number,
+  ): void {
+    this.reserve(constantLength + end - start);
     const view = this.#view;
-    const { buffer } = this;
     let to = this.length;
-    buffer[to++] = QUOTE;
+    for (let i = 0; i < words.length; i++) {
+      view.setInt32(to, words[i] as number, true);
+      to += 4;
+    }
+    to = this.length + constantLength;
     let p = start;
     for (const lastWord = end - 4; p <= lastWord; p += 4) {
       view.setInt32(to, source.getInt32(p, true), true);
       to += 4;
     }
-    for (; p < end; p++) buffer[to++] = source.getUint8(p);
-    buffer[to++] = QUOTE;
+    for (; p < end; p++) view.setUint8(to++, source.getUint8(p));
     this.length = to;
   }
 
