@@ -50,6 +50,7 @@ export class PipelineLife {
   readonly #config: PipelineConfig;
   readonly #runtime: PipelineRuntime;
   readonly #metrics: PipelineMetrics;
+  /** This life's own: what listens to it goes with it, and a pipeline can have any number of lives. */
   readonly #drain: AbortSignal;
   /** Aborted with the error that ends this life at once. */
   readonly #failure = new AbortController();
@@ -77,7 +78,16 @@ export class PipelineLife {
     this.#runtime = runtime;
     this.#metrics = metrics;
     this.#counts = new CommittedCounts(metrics);
-    this.#drain = drain;
+    const ownDrain = new AbortController();
+    this.#drain = ownDrain.signal;
+    if (drain.aborted) ownDrain.abort(drain.reason);
+    drain.addEventListener(
+      'abort',
+      () => {
+        ownDrain.abort(drain.reason);
+      },
+      { signal: this.#failure.signal },
+    );
     if (kill.aborted) this.#fail(kill.reason);
     kill.addEventListener(
       'abort',

@@ -1,5 +1,6 @@
 // A whole pipeline in this process over a file system that fails where and when a test says: two files sinks (compressed
 // and pruned, plain and kept), the quarantine, rotation; and the verdict on what it left behind.
+import { getEventListeners } from 'node:events';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -110,6 +111,12 @@ ${more}`,
   async end(how: 'drain' | 'kill' = 'drain'): Promise<void> {
     this.#stop[how].abort(new Error('killed by the test'));
     await this.#run;
+  }
+
+  /** What waits to be told that the pipeline is to stop. */
+  get listenerCount(): number {
+    const { drain, kill } = this.#stop;
+    return getEventListeners(drain.signal, 'abort').length + getEventListeners(kill.signal, 'abort').length;
   }
 
   /** Resolves when it ends by itself. */

@@ -24,6 +24,7 @@ const LINES_BEFORE = 60;
 const OF_THE_SOURCE = ['reflink', 'statfs'];
 const REMIND_EVERY_MS = 30_000;
 
+/** Undefined for what belongs to the source: its faults are told, and tested, as its own. */
 function placeOf(root: string, path: string): string | undefined {
   if (!path.startsWith(root)) return undefined; // The source looks at /proc, too.
   if (path.includes('.position.json')) return 'the position';
@@ -75,6 +76,7 @@ async function run(t: { teardown(run: () => void): unknown }, plan: (root: strin
   await until('nothing waits', () => isOver || pipeline.pipeline.metrics.componentsWaiting === 0);
   const faults = pipeline.counterFaults(LINES_BEFORE);
   await pipeline.end().catch((error: unknown) => faults.push(`the pipeline halted: ${String(error)}`));
+  if (pipeline.listenerCount > 3) faults.push(`${pipeline.listenerCount} listeners of lives that are over`);
   const { logs } = pipeline;
   const { retries, componentsWaiting } = pipeline.pipeline.metrics;
   if (componentsWaiting !== 0) faults.push('waits at its end');
