@@ -108,6 +108,7 @@ export async function retry<T>(
   let waiting: Waiting | undefined;
   try {
     for (let attempt = 1; ; attempt++) {
+      signal.throwIfAborted(); // A cycle of thousands of files ends with the operations that are under way.
       try {
         return await operation();
       } catch (error) {

@@ -140,3 +140,15 @@ t.test('what could not be made durable is not tried again: it waits until it is 
   t.equal(o.metrics.componentsWaiting, 0);
   t.match(o.logged, { length: 2, 1: { level: 30 } });
 });
+
+t.test('nothing is begun any more after an abort', async (t) => {
+  let isBegun = false;
+  const o = options(AbortSignal.abort(new Error('stopped')));
+  await t.rejects(
+    retry(o, 'x', async () => {
+      isBegun = true;
+    }),
+    /stopped/,
+  );
+  t.notOk(isBegun);
+});
