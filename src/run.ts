@@ -1,5 +1,6 @@
 // `headgate run`: everything between the command line and the pipelines. Validates first, takes the lock, runs each
 // pipeline on its own, turns signals into draining, and ends with one summary of all counters.
+import { setMaxListeners } from 'node:events';
 import picomatch from 'picomatch';
 import { components } from './components.js';
 import { formatDiagnostic } from './config/diagnostic.js';
@@ -76,6 +77,7 @@ async function runPipelines(
   );
   const drain = new AbortController();
   const kill = new AbortController();
+  setMaxListeners(0, drain.signal, kill.signal); // Each pipeline listens.
   const removeHandlers = handleSignals(drain, kill, log);
   const hideProgress = once ? showProgress(pipelines, process.stderr) : () => undefined;
   const startedMs = performance.now();

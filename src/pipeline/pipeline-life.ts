@@ -1,6 +1,7 @@
 // One life of a pipeline, from a start or restart to its end: finds its place, brings its outputs back to the last commit,
 // then moves batches from the source through the steps to the sinks and commits markers, until it is stopped or
 // everything is delivered.
+import { setMaxListeners } from 'node:events';
 import { Window } from '../ack/window.js';
 import type { Decoder } from '../codec/decoder.js';
 import type { PipelineConfig } from '../config/pipeline-config.js';
@@ -79,6 +80,8 @@ export class PipelineLife {
     this.#metrics = metrics;
     this.#counts = new CommittedCounts(metrics);
     const ownDrain = new AbortController();
+    // Each sink listens, and each operation that waits: Node would take more than ten for a leak, and say so on stderr.
+    setMaxListeners(0, ownDrain.signal, this.#failure.signal);
     this.#drain = ownDrain.signal;
     if (drain.aborted) ownDrain.abort(drain.reason);
     drain.addEventListener(

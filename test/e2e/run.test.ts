@@ -391,3 +391,26 @@ t.test('usage faults exit with 2 and say what to write', async (t) => {
   t.match((await headgate(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
   t.match((await headgate(['--help'])).stdout, /usage:/);
 });
+
+t.test('many pipelines of many sinks each write nothing but log lines to stderr', async (t) => {
+  const { root, log, state } = place(t);
+  writeFileSync(log, `${event(1, 'a')}\n`);
+  const names = Array.from({ length: 12 }, (_, i) => `s${i}`);
+  mkdirSync(join(root, 'pipelines'));
+  for (const pipeline of names) {
+    const sinks = names.map(
+      (sink) => `  ${sink}: { type: files, base_dir: '${root}/out/${pipeline}/${sink}', path: a.log }\n`,
+    );
+    writeFileSync(
+      join(root, `pipelines/${pipeline}.yaml`),
+      `source: { type: file, paths: ['${log}'] }\nroutes: [{ to: [${names.join(', ')}] }]\nsinks:\n${sinks.join('')}`,
+    );
+  }
+  const run = await headgate(['run', '--once', '--state-dir', state, join(root, 'pipelines')]);
+  t.equal(run.exitCode, 0, complaints(run));
+  t.equal(found(root).length, 144);
+  t.same(
+    run.stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{')),
+    [],
+  );
+});
