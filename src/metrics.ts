@@ -1,5 +1,5 @@
 // The counters of one pipeline. They are plain numbers, raised once per batch and never per event, and they
-// reconcile: lines read = events + joined + blank + quarantined lines, and
+// reconcile: lines read = events + joined + blank + quarantined lines + those of the server's own log, and
 // events = delivered + dropped + quarantined + in flight.
 
 export interface PipelineMetrics {
@@ -11,6 +11,8 @@ export interface PipelineMetrics {
   linesBlank: number;
   /** Lines that became a part of an event begun by an earlier line. */
   linesJoined: number;
+  /** Lines of the API server's own log, between those of the audit log in a container's log. */
+  linesNotAudit: number;
   /** Lines, or parts of lines, that hold no event and went to the quarantine. */
   linesQuarantined: number;
   /** Events decoded. */
@@ -53,6 +55,7 @@ export function createMetrics(): PipelineMetrics {
     linesRead: 0,
     linesBlank: 0,
     linesJoined: 0,
+    linesNotAudit: 0,
     linesQuarantined: 0,
     events: 0,
     eventsDelivered: 0,
@@ -84,6 +87,7 @@ export function namedMetrics(m: PipelineMetrics): Record<string, number> {
     headgate_lines_read_total: m.linesRead,
     headgate_lines_blank_total: m.linesBlank,
     headgate_lines_joined_total: m.linesJoined,
+    headgate_lines_not_audit_total: m.linesNotAudit,
     headgate_lines_quarantined_total: m.linesQuarantined,
     headgate_bytes_read_total: m.bytesRead,
     headgate_events_read_total: m.events,

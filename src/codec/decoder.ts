@@ -24,8 +24,16 @@ export interface OpenLimits {
   maxAgeMs: number;
 }
 
+/** How long a line that is joined from parts may be, and how long the rest of it is waited for. */
+export interface PartialLimits {
+  maxLineBytes: number;
+  maxAgeMs: number;
+}
+
 /** What the lines of a source may hold. */
 export interface LineFormat {
-  format: 'auto' | 'json' | 'legacy';
+  format: 'auto' | 'json' | 'legacy' | 'cri';
   openLimits: OpenLimits;
+  /** Bounds of a line that a container runtime writes in parts. */
+  partialLimits: PartialLimits;
 }

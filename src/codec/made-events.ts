@@ -22,7 +22,7 @@ export interface ReadLine {
 
 export class MadeEvents {
   /** Where the next event is to be written, and its newline. */
-  readonly out: JsonWriter;
+  out: JsonWriter;
   readonly origins = new Map<number, LineOrigin>();
   readonly #arrays: EventArrays;
   /** Where the lines of the events are; of the first `#rangeCount` events by now. */
@@ -41,6 +41,24 @@ export class MadeEvents {
   /** Lines, then events, all with newlines; to be asked for when all events were added. */
   get data(): Buffer {
     return this.out.buffer.subarray(0, this.out.length);
+  }
+
+  /** `lines` stand in the place of those before; up to the last one that an event was made of they are equal. */
+  replaceLines(bytesBefore: number, lines: Buffer): void {
+    const made = this.data.subarray(bytesBefore);
+    const bytes = lines.length + made.length;
+    this.out = new JsonWriter(madePool.take(bytes + 1024, lines.length * EXPECTED_GROWTH), bytes);
+    lines.copy(this.out.buffer);
+    made.copy(this.out.buffer, lines.length);
+    const by = lines.length - bytesBefore;
+    const { starts, ends } = this.#arrays;
+    for (const [i, index] of this.#indexes.entries()) {
+      starts[index] = (starts[index] as number) + by;
+      ends[index] = (ends[index] as number) + by;
+      if (!this.origins.has(index)) continue;
+      this.#lineStarts[i] = (this.#lineStarts[i] as number) + by;
+      this.#lineEnds[i] = (this.#lineEnds[i] as number) + by;
+    }
   }
 
   /** What was written since `start` is event `index`. Its line is one of the lines, or stood at `origin` before them. */

@@ -104,6 +104,11 @@ export interface LineOrigin {
   offset: number;
 }
 
+/** Where the bytes of a batch stood, by their position in its data. */
+export interface Places {
+  originOf(position: number): LineOrigin;
+}
+
 /** What a batch is made of. */
 export interface EventBatchParts {
   /** The lines as read, then what a decoder put behind them: whole lines all the same. */
@@ -129,6 +134,8 @@ export interface EventBatchParts {
   onlySink?: string | undefined;
   /** Where those lines stood that are not of this chunk, by event. */
   origins?: ReadonlyMap<number, LineOrigin>;
+  /** Where the others stood, where that is not at `offset` in `file` one after the other. */
+  places?: Places;
 }
 
 /** An event and the bytes that it is to have, without newline. */
@@ -170,6 +177,7 @@ export class EventBatch {
   readonly #scanner: Scanner;
   readonly #pool: BufferPool;
   readonly #origins: ReadonlyMap<number, LineOrigin> | undefined;
+  readonly #places: Places | undefined;
   readonly #onRelease: (() => void) | undefined;
   #isReleased = false;
 
@@ -197,6 +205,7 @@ export class EventBatch {
     this.#scanner = parts.scanner;
     this.#pool = parts.pool;
     this.#origins = parts.origins;
+    this.#places = parts.places;
     this.#onRelease = parts.onRelease;
   }
 
@@ -251,7 +260,9 @@ export class EventBatch {
 
   /** Where that line stood. */
   origin(i: number): LineOrigin {
-    return this.#origins?.get(i) ?? { file: this.file, offset: this.offset + (this.lineStarts[i] as number) };
+    const start = this.lineStarts[i] as number;
+    const elsewhere = this.#origins?.get(i) ?? this.#places?.originOf(start);
+    return elsewhere ?? { file: this.file, offset: this.offset + start };
   }
 
   /** Leaves event i out: no sink gets it. Dropping twice counts once. */

@@ -81,6 +81,15 @@ export interface OpenEntry {
   readAtMs: number;
   /** The line without newline, one character a byte. */
   bytes: string;
+  /** It is the beginning of a line that a container runtime wrote in parts; else a legacy request without response. */
+  partial?: {
+    /** Where the container wrote it to. */
+    stream: 'stdout' | 'stderr';
+    /** Lines of the log that hold it so far. */
+    lines: number;
+    /** How long it is so far: more than `bytes` has where it is too long. */
+    length: number;
+  };
 }
 
 /** How far the quarantine was replayed, while that is not done. */

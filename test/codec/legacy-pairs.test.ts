@@ -31,6 +31,7 @@ class Log {
     this.decoder = new JsonLinesDecoder(this.#fields, '', this.metrics, {
       format,
       openLimits: { ...LIMITS, ...limits },
+      partialLimits: { maxLineBytes: 1 << 20, maxAgeMs: 60_000 },
     });
   }
 
@@ -58,8 +59,8 @@ class Log {
 
   /** What is wrong with the counters. */
   unbalanced(): number {
-    const { linesRead, events, linesJoined, linesBlank, linesQuarantined } = this.metrics;
-    return linesRead - events - linesJoined - linesBlank - linesQuarantined;
+    const { linesRead, events, linesJoined, linesBlank, linesNotAudit, linesQuarantined } = this.metrics;
+    return linesRead - events - linesJoined - linesBlank - linesNotAudit - linesQuarantined;
   }
 }
 

@@ -111,8 +111,13 @@ export function reconcile(counters: Record<string, number>): string | undefined 
   const n = (name: string): number => counters[`headgate_${name}`] ?? NaN;
   const lines = n('lines_read_total');
   const parts =
-    n('events_read_total') + n('lines_joined_total') + n('lines_blank_total') + n('lines_quarantined_total');
-  if (lines !== parts) return `${lines} lines read, but events, joined, blank and quarantined are ${parts}`;
+    n('events_read_total') +
+    n('lines_joined_total') +
+    n('lines_blank_total') +
+    n('lines_not_audit_total') +
+    n('lines_quarantined_total');
+  if (lines !== parts)
+    return `${lines} lines read, but events, joined, blank, not audit and quarantined are ${parts}`;
   const events = n('events_read_total');
   const fates =
     n('events_delivered_total') +

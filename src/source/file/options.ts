@@ -1,31 +1,22 @@
 // What can be said of a `file` source in a pipeline file, and what it means in numbers.
 import { join } from 'node:path';
 import type { LineFormat } from '../../codec/decoder.js';
-import {
-  bytes,
-  count,
-  directory,
-  duration,
-  glob,
-  listOf,
-  oneOf,
-  optional,
-  Type,
-} from '../../config/schema.js';
+import { bytes, directory, duration, glob, listOf, oneOf, optional, Type } from '../../config/schema.js';
 import type { Static } from '../../config/schema.js';
 import { bytesOf, millisecondsOf } from '../../config/units.js';
 import type { Fault } from '../../event/fault.js';
 import type { SourceContext } from '../../pipeline/component.js';
+import {
+  checkLineOptions,
+  formatOptions,
+  lineFormatOf,
+  maxLineBytesOf,
+  maxLineBytesOption,
+} from '../line-options.js';
 import type { RetentionSettings } from './retention.js';
 
-const DEFAULT_MAX_LINE_BYTES = '64MiB';
 const DEFAULT_POLL_INTERVAL = '50ms';
-const DEFAULT_MAX_OPEN = 10_000;
-const DEFAULT_MAX_OPEN_BYTES = '16MiB';
-const DEFAULT_MAX_OPEN_AGE = '5m';
 const DEFAULT_RETAINED_BYTES = '10GiB';
-// Places in a batch are 32-bit integers.
-const LIMIT_MAX_LINE_BYTES = 2 ** 30;
 
 /** The options as numbers. */
 export interface FileSourceSettings {
@@ -52,45 +43,7 @@ export const fileOptions = Type.Object(
         examples: [['/var/log/kube-audit/audit.log']],
       },
     ),
-    format: optional(
-      oneOf(['auto', 'json', 'legacy'], {
-        description:
-          'What a line holds: `json` is one event, or one EventList, as JSON; `legacy` is the log that the API server wrote before 1.8, and still writes with `--audit-log-format=legacy`; `auto` tells it for each line.',
-        default: 'auto',
-      }),
-    ),
-    legacy: optional(
-      Type.Object(
-        {
-          max_open: optional(
-            count({
-              description: 'How many requests of one path may wait for their response.',
-              default: DEFAULT_MAX_OPEN,
-              minimum: 0,
-              maximum: 1_000_000,
-            }),
-          ),
-          max_open_bytes: optional(
-            bytes({
-              description: 'How long their lines may be together.',
-              default: DEFAULT_MAX_OPEN_BYTES,
-            }),
-          ),
-          max_open_age: optional(
-            duration({
-              description:
-                'How long a request waits: by the times in the log, and where no line follows by the clock.',
-              default: DEFAULT_MAX_OPEN_AGE,
-            }),
-          ),
-        },
-        {
-          additionalProperties: false,
-          description:
-            'In the two-line legacy formats a request is an event when its response comes. These bound the requests that wait; beyond them the oldest becomes an event with the annotation `headgate.io/legacy: request-only`.',
-        },
-      ),
-    ),
+    ...formatOptions,
     read_from: optional(
       oneOf(['beginning', 'end'], {
         description:
@@ -98,13 +51,7 @@ export const fileOptions = Type.Object(
         default: 'beginning',
       }),
     ),
-    max_line_bytes: optional(
-      bytes({
-        description:
-          'How long a line may be. A longer one is quarantined with its first 64 KiB, and reading goes on behind it. At most 1GiB.',
-        default: DEFAULT_MAX_LINE_BYTES,
-      }),
-    ),
+    ...maxLineBytesOption,
     poll_interval: optional(
       duration({
         description:
@@ -149,14 +96,7 @@ export const fileOptions = Type.Object(
 
 /** Faults that no option has by its kind alone. */
 export function validateFileOptions(options: Static<typeof fileOptions>): Fault[] {
-  const faults: Fault[] = [];
-  const maxLineBytes = bytesOf(options.max_line_bytes ?? DEFAULT_MAX_LINE_BYTES);
-  if (maxLineBytes < 1 || maxLineBytes > LIMIT_MAX_LINE_BYTES)
-    faults.push({
-      code: 'CONFIG_VALUE',
-      message: 'max_line_bytes must be between 1B and 1GiB',
-      path: ['max_line_bytes'],
-    });
+  const faults = checkLineOptions(options);
   if (millisecondsOf(options.poll_interval ?? DEFAULT_POLL_INTERVAL) < 1)
     faults.push({
       code: 'CONFIG_VALUE',
@@ -175,16 +115,9 @@ export function settingsOf(
   return {
     paths: options.paths,
     readFrom: options.read_from ?? 'beginning',
-    maxLineBytes: bytesOf(options.max_line_bytes ?? DEFAULT_MAX_LINE_BYTES),
+    maxLineBytes: maxLineBytesOf(options),
     pollIntervalMs: millisecondsOf(options.poll_interval ?? DEFAULT_POLL_INTERVAL),
-    lineFormat: {
-      format: options.format ?? 'auto',
-      openLimits: {
-        maxEntries: options.legacy?.max_open ?? DEFAULT_MAX_OPEN,
-        maxBytes: bytesOf(options.legacy?.max_open_bytes ?? DEFAULT_MAX_OPEN_BYTES),
-        maxAgeMs: millisecondsOf(options.legacy?.max_open_age ?? DEFAULT_MAX_OPEN_AGE),
-      },
-    },
+    lineFormat: lineFormatOf(options),
     retention: {
       isKeeping: options.retain_unread !== undefined,
       maxBytes: bytesOf(max_bytes ?? DEFAULT_RETAINED_BYTES),
