@@ -46,6 +46,8 @@ export interface FileSystem {
   /** Copies to a new name by sharing the blocks (FICLONE), or rejects: never by moving bytes. */
   reflink: (from: string, to: string) => Promise<void>;
   statfs: (path: string) => Promise<FileSystemRoom>;
+  /** Rejects with EINVAL where the path is no symbolic link. */
+  readlink: (path: string) => Promise<string>;
 }
 
 function toFileStat(s: fs.Stats): FileStat {
@@ -155,4 +157,8 @@ export const nodeFileSystem: FileSystem = {
     call<fs.StatsFs>((done) => {
       fs.statfs(path, done);
     }).then(({ bavail, blocks, bsize }) => ({ freeBytes: bavail * bsize, totalBytes: blocks * bsize })),
+  readlink: (path) =>
+    call((done) => {
+      fs.readlink(path, done);
+    }),
 };

@@ -155,5 +155,9 @@ function operationsOn(disk: VolatileDisk): Synchronous {
       if (!(node instanceof DirectoryNode)) throw systemError('ENOTDIR', path);
       return [...node.entries.keys()];
     },
+    readlink: (path) => {
+      nodeAt(path);
+      throw systemError('EINVAL', path);
+    },
   };
 }

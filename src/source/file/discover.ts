@@ -1,6 +1,6 @@
 // What there is to follow: the paths that a configuration names or matches, and the backups beside one path. Looks,
 // and decides nothing.
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import picomatch from 'picomatch';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { systemCode } from '../../errors.js';
@@ -11,6 +11,8 @@ import type { BackupName } from './backup-name.js';
 // A directory in which something is renamed at every listing would be listed for ever; what the last listing missed
 // is seen at the next look.
 const MAX_LISTINGS = 8;
+// As many as Linux follows.
+const MAX_LINKS = 40;
 
 /** The configured paths: those without wildcards, and patterns for the rest. */
 export class PathPatterns {
@@ -41,6 +43,21 @@ export class PathPatterns {
     });
     return found.filter((path) => !isBackupName(basename(path))).sort();
   }
+}
+
+/** Where a followed path leads: backups are beside that. A path that is no symbolic link, or where nothing is, leads to itself. */
+export async function targetOf(fs: FileSystem, path: string): Promise<string> {
+  let target = path;
+  for (let i = 0; i < MAX_LINKS; i++) {
+    try {
+      const link = await fs.readlink(target);
+      target = isAbsolute(link) ? link : `${dirname(target)}/${link}`;
+    } catch (error) {
+      if (systemCode(error) === 'EINVAL' || isMissing(error)) return target;
+      throw error;
+    }
+  }
+  return target;
 }
 
 /** A backup as listed. */

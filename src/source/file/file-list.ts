@@ -4,11 +4,11 @@
 // the live file is opened *before* the directory is listed: a file that is rotated in between is recognised in the
 // listing by its inode, which can't be reused while it is held. Each file is held open from the moment it is seen, so
 // that compression and pruning take nothing away.
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { systemCode } from '../../errors.js';
 import type { ComponentContext } from '../../pipeline/component.js';
 import type { PathPosition, UnreadBackup } from '../../position/position.js';
-import { listBackups, statIfExists } from './discover.js';
+import { listBackups, statIfExists, targetOf } from './discover.js';
 import type { ListedBackup } from './discover.js';
 import { FinishedBackups } from './finished.js';
 import { FollowedFile } from './followed-file.js';
@@ -34,7 +34,7 @@ export interface FileListOptions {
 /** See above. Its methods must not run at the same time; a call that threw can be made again. */
 export class FileList {
   readonly #context: ComponentContext;
-  readonly #fileOptions: FollowedFileOptions;
+  #fileOptions: FollowedFileOptions;
   readonly #gaps: GapList;
   readonly #kept: KeptFiles;
   readonly #finished: FinishedBackups;
@@ -53,7 +53,7 @@ export class FileList {
   ) {
     const { path, maxLineBytes } = options;
     this.#context = context;
-    this.#fileOptions = { fs: context.fs, directory: dirname(path), path, maxLineBytes };
+    this.#fileOptions = { fs: context.fs, ...placeOf(path), path, maxLineBytes };
     this.#gaps = gaps;
     this.#kept = kept;
     this.#finished = new FinishedBackups(stored?.finished, stored?.finishedThrough);
@@ -93,14 +93,19 @@ export class FileList {
   /** Whether there is a live file, a backup, or anything that is retained. */
   async isAnythingThere(): Promise<boolean> {
     const { fs } = this.#context;
-    const { path } = this.#fileOptions;
+    await this.#locate();
+    const { path, directory, liveName } = this.#fileOptions;
     if (await statIfExists(fs, path)) return true;
-    return (await listBackups(fs, path)).length > 0 || (await this.#kept.directory.list()).length > 0;
+    return (
+      (await listBackups(fs, join(directory, liveName))).length > 0 ||
+      (await this.#kept.directory.list()).length > 0
+    );
   }
 
   /** Finds the files and the place to begin at. Throws, and holds nothing, where that is not possible
    * for now. Resolves to whether it is certain that nothing is missing. */
   async begin(stored: PathPosition | undefined, readFrom: 'beginning' | 'end'): Promise<boolean> {
+    await this.#locate();
     const options = { ...this.#fileOptions, readFrom, maxHeld: MAX_HELD, retained: this.#kept.directory };
     const { files, finish, gone, plan } = await findStart(options, stored, this.#finished);
     this.#files = files;
@@ -152,11 +157,13 @@ export class FileList {
   async #takeNewFiles(previous: FollowedFile | undefined): Promise<boolean> {
     const opened: FollowedFile[] = [];
     try {
-      const live = new FollowedFile(this.#fileOptions, basename(this.#fileOptions.path), null);
+      await this.#locate();
+      const { directory, liveName } = this.#fileOptions;
+      const live = new FollowedFile(this.#fileOptions, liveName, null);
       const hasLive = await live.hold();
       opened.push(live);
       if (hasLive && previous?.is(live)) return false;
-      const listed = await listBackups(this.#context.fs, this.#fileOptions.path);
+      const listed = await listBackups(this.#context.fs, join(directory, liveName));
       const isGone = hasLive && !(await live.isAtPath());
       const held = this.#files.filter((file) => file.isHeld).concat(hasLive ? [live] : []);
       const heldByIdentity = new Map(held.map((file) => [identity(file), file]));
@@ -204,6 +211,12 @@ export class FileList {
     } finally {
       for (const file of opened) if (!this.#files.includes(file)) await file.release();
     }
+  }
+
+  /** Files that are known already stay where they were found. */
+  async #locate(): Promise<void> {
+    const target = await targetOf(this.#context.fs, this.#fileOptions.path);
+    this.#fileOptions = { ...this.#fileOptions, ...placeOf(target) };
   }
 
   #isFinished(backup: ListedBackup): boolean {
@@ -325,6 +338,10 @@ async function findSame(
       return other;
   }
   return undefined;
+}
+
+function placeOf(target: string): Pick<FollowedFileOptions, 'directory' | 'liveName'> {
+  return { directory: dirname(target), liveName: basename(target) };
 }
 
 function identity(file: { dev: number; ino: number }): string {

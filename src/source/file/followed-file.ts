@@ -22,7 +22,10 @@ const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 /** What all files of one path share. */
 export interface FollowedFileOptions {
   fs: FileSystem;
+  /** Of the files: that of the live one, also where the followed path is a symbolic link to it. */
   directory: string;
+  /** The base name of the live one. */
+  liveName: string;
   /** The followed path, for quarantine entries. */
   path: string;
   maxLineBytes: number;
@@ -69,6 +72,10 @@ export class FollowedFile {
   /** It is open, so nothing that happens to its name takes it away. */
   get isHeld(): boolean {
     return this.#fd !== undefined;
+  }
+  /** Where its name is. */
+  get directory(): string {
+    return this.#options.directory;
   }
   get isGzip(): boolean {
     return this.stem !== null && this.name.endsWith('.gz');

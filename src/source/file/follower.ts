@@ -3,13 +3,14 @@
 //
 // A file is finished when it was read to its end *after* it was seen that another one took its place, so nothing that
 // the writer added in between is missed. An unfinished last line waits in the live file and is given out as it is at
-// the end of a rotated one.
+// the end of a rotated one. A writer that goes on in a file for a moment after another took its place gets that moment.
 import type { Piece } from '../../codec/lines.js';
 import { relieveDescriptors } from '../../descriptor-relief.js';
 import { systemCode } from '../../errors.js';
 import type { Chunk } from '../../event/batch.js';
 import type { ComponentContext } from '../../pipeline/component.js';
 import type { PathPosition } from '../../position/position.js';
+import { isWrittenAfterRename } from './backup-name.js';
 import { FileList } from './file-list.js';
 import type { FollowedFile } from './followed-file.js';
 import { GapList } from './gap-list.js';
@@ -18,6 +19,8 @@ import { KeptFiles } from './kept-files.js';
 import { RareLog } from './rare-log.js';
 
 const MISSING_ALARM_MS = 10_000;
+/** How long the end of a file is watched that may still be written to: the runtime takes milliseconds to let go of it. */
+const LATE_WRITE_MS = 1_000;
 
 /** How one path is followed. */
 export interface FollowerOptions {
@@ -52,6 +55,8 @@ export class Follower {
   #lookedAtMs = -Infinity;
   /** The live file was at its end when last looked at. */
   #isIdle = false;
+  /** Since when there was nothing more in a rotated file, while it is the first. */
+  #endReachedMs: number | undefined;
   #hasToldMissing = false;
   #sizeWhileMissing = 0;
   #turn: Promise<unknown> = Promise.resolve();
@@ -218,6 +223,7 @@ export class Follower {
         }
       }
       const { bytes, piece } = await this.#read(file);
+      if (bytes > 0) this.#endReachedMs = undefined;
       if (piece) return this.#chunk(file, piece);
       if (bytes > 0 || file !== this.#files.first) continue;
       if (isLive) {
@@ -229,9 +235,11 @@ export class Follower {
         }
         continue;
       }
+      if (this.#mayGrow(file)) return undefined;
       const rest = file.takeRest();
       if (rest) return this.#chunk(file, rest);
       await this.#files.finishFirst();
+      this.#endReachedMs = undefined;
     }
     return undefined;
   }
@@ -243,6 +251,13 @@ export class Follower {
 
   #isAtLimit(file: FollowedFile): boolean {
     return file.isLive && file.readOffset >= this.#limit;
+  }
+
+  /** At the end of a rotated file: whether its writer may not be done with it. */
+  #mayGrow(file: FollowedFile): boolean {
+    if (file.stem === null || file.isGzip || !isWrittenAfterRename(file.stem)) return false;
+    this.#endReachedMs ??= performance.now();
+    return performance.now() - this.#endReachedMs < LATE_WRITE_MS;
   }
 
   /** Whether the live file was truncated, or truncated and filled again while nothing was read of it. */

@@ -3,7 +3,7 @@
 //
 // Invariant: what is kept of a backup is deleted only when a position is durable that says that it was read to its
 // end, or when it is let go with a gap.
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { systemCode } from '../../errors.js';
 import type { ComponentContext } from '../../pipeline/component.js';
 import type { FinishedBackup, PathPosition } from '../../position/position.js';
@@ -119,7 +119,7 @@ export class KeptFiles {
       return { costs, hasOriginal: false };
     // What is held and has no name any more is not the plain file that may be there.
     const names = file.isHeld ? [`${file.stem}.gz`] : [file.stem, `${file.stem}.gz`];
-    const found = names.map((name) => statIfExists(fs, join(dirname(this.#path), name)));
+    const found = names.map((name) => statIfExists(fs, join(file.directory, name)));
     return { costs, hasOriginal: (await Promise.all(found)).some((stat) => stat !== undefined) };
   }
 

@@ -1,5 +1,5 @@
 // The beginning of a run: collects what `resume.ts` needs to know of the files of one path, and carries its plan out.
-import { basename } from 'node:path';
+import { join } from 'node:path';
 import { fingerprint } from '../../position/fingerprint.js';
 import type { FilePosition, FinishedBackup, PathPosition } from '../../position/position.js';
 import { listBackups } from './discover.js';
@@ -76,10 +76,10 @@ async function collect(
   gone: FollowedFile[],
 ): Promise<FileFacts[]> {
   // First the live file, then the listing: see `file-list.ts`.
-  const live = new FollowedFile(options, basename(options.path), null);
+  const live = new FollowedFile(options, options.liveName, null);
   found.push(live);
   live.isLive = await live.hold();
-  const listed = await listBackups(options.fs, options.path);
+  const listed = await listBackups(options.fs, join(options.directory, options.liveName));
   const isGone = live.isHeld && !(await live.isAtPath());
   const facts: FileFacts[] = [];
   let heldCount = 0;
