@@ -11,11 +11,13 @@ import { truncateProcessor } from './processor/truncate.js';
 import { filesSink } from './sink/files/index.js';
 import { stdoutSink } from './sink/stdout.js';
 import { fileSource } from './source/file/index.js';
+import { stdinSource } from './source/stdin.js';
 import type { ComponentDefinition } from './pipeline/component.js';
 
 /** All of them; a name is unique among those of its kind. */
 export const components: readonly ComponentDefinition[] = [
   fileSource,
+  stdinSource,
   tagProcessor,
   dropProcessor,
   keepProcessor,

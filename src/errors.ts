@@ -27,6 +27,7 @@ export type ConfigCode =
   | 'CONFIG_UNREACHABLE'
   | 'CONFIG_OTHERWISE'
   | 'CONFIG_SHARED_PATH'
+  | 'CONFIG_SHARED_INPUT'
   | 'CONFIG_PATH'
   | 'CONFIG_ENV';
 

@@ -8,6 +8,8 @@ import type { Chunk } from '../event/batch.js';
 import { nodeFileSystem } from '../file-system.js';
 import { Trail } from '../position/fingerprint.js';
 import { GzipReader, PlainReader } from '../source/file/byte-reader.js';
+import { StreamBytes } from '../source/stream-bytes.js';
+import type { InputStream } from '../source/stream-bytes.js';
 
 const READ_BYTES = 512 * 1024;
 const MAX_LINE_BYTES = 64 * 1024 * 1024;
@@ -50,19 +52,19 @@ async function* chunksOf(file: string, source: ByteSource): AsyncGenerator<Chunk
   if (rest) yield chunk(rest);
 }
 
-function streamSource(stream: AsyncIterable<Buffer>): ByteSource {
-  const parts = stream[Symbol.asyncIterator]();
-  let left = Buffer.alloc(0);
+/** Waits for more until the stream ends. */
+function streamSource(stream: InputStream): ByteSource {
+  const source = new StreamBytes(stream);
   return {
     async read(buffer, at, length) {
-      while (left.length === 0) {
-        const next = await parts.next();
-        if (next.done === true) return 0;
-        left = Buffer.from(next.value);
+      for (;;) {
+        const bytes = await source.read(buffer, at, length);
+        if (bytes > 0) return bytes;
+        if (source.fault)
+          throw new UsageError('USAGE', `standard input can't be read: ${source.fault.message}`);
+        if (source.isEnded) return 0;
+        await source.wait();
       }
-      const bytes = left.copy(buffer, at, 0, length);
-      left = left.subarray(bytes);
-      return bytes;
     },
   };
 }

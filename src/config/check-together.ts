@@ -1,5 +1,5 @@
 // What no file can show alone: two pipelines of one name would share a position, two sinks that render the same
-// path would write into each other's files.
+// path would write into each other's files, two that read standard input would each get a part of it.
 import { posix } from 'node:path';
 import type { ConfigDocument } from './document.js';
 import type { Validated } from './validate.js';
@@ -7,9 +7,14 @@ import type { Validated } from './validate.js';
 /** Reports faults between pipelines that are loaded together, to the later one of each two. */
 export function checkTogether(validated: readonly Validated[]): void {
   const files = new Map<string, string>();
+  let reader: ConfigDocument | undefined;
   const owners = new Map<string, { document: ConfigDocument; sink: string }>();
-  for (const { document, name, sinks } of validated) {
+  for (const { document, name, source, sinks } of validated) {
     if (name !== undefined) checkPipelineName(files, document, name);
+    if (source?.type === 'stdin') {
+      if (reader) checkStdin(reader, document);
+      else reader = document;
+    }
     for (const [sink, component] of sinks) {
       const directory = component?.options['base_dir'];
       const path = component?.options['path'];
@@ -30,6 +35,14 @@ export function checkTogether(validated: readonly Validated[]): void {
       });
     }
   }
+}
+
+function checkStdin(reader: ConfigDocument, document: ConfigDocument): void {
+  document.report(['source'], {
+    code: 'CONFIG_SHARED_INPUT',
+    message: `standard input is read by the pipeline of ${reader.file} already`,
+    hint: 'one pipeline reads it and can have many routes and sinks; run a second Headgate for the other',
+  });
 }
 
 function checkPipelineName(files: Map<string, string>, document: ConfigDocument, name: string): void {

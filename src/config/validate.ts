@@ -17,6 +17,8 @@ export interface Validated {
   document: ConfigDocument;
   /** Undefined where the file doesn't tell. */
   name: string | undefined;
+  /** Undefined where it is no component. */
+  source: ComponentConfig | undefined;
   /** Undefined for sinks that are no components. */
   sinks: ReadonlyMap<string, ComponentConfig | undefined>;
   /** Undefined where there is any fault. */
@@ -31,7 +33,7 @@ export function validatePipeline(
   if (!isMapping(document.value)) {
     const message = 'a pipeline file is a mapping with `source:`, `routes:` and `sinks:`';
     if (document.value !== undefined) document.report([], { code: 'CONFIG_TYPE', message });
-    return { document, name: undefined, sinks: new Map(), config: undefined };
+    return { document, name: undefined, source: undefined, sinks: new Map(), config: undefined };
   }
   const filled = checkOptions(document, [], 'the pipeline', pipelineSchema, document.value);
   if (!isMapping(filled)) throw new Error('impossible: defaults made another value of a mapping');
@@ -49,7 +51,7 @@ export function validatePipeline(
     sinks.set(sink, component('sink', ['sinks', sink], value));
   }
   checkRoutes(document, filled, [...sinks.keys()]);
-  if (document.diagnostics.length > 0) return { document, name, sinks, config: undefined };
+  if (document.diagnostics.length > 0) return { document, name, source, sinks, config: undefined };
 
   const routes = (filled['routes'] as { when?: unknown; to: string | string[] }[]).map(
     (route): RouteConfig => ({ ...route, to: [route.to].flat() }),
@@ -66,7 +68,7 @@ export function validatePipeline(
     quarantine: filled['quarantine'] as { max_bytes: string },
     tests: filled['tests'] as PipelineTest[],
   };
-  return { document, name, sinks, config };
+  return { document, name, source, sinks, config };
 }
 
 function pipelineName(document: ConfigDocument, filled: Record<string, unknown>): string | undefined {

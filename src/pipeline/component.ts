@@ -35,6 +35,8 @@ export interface ComponentContext {
 export interface Source {
   /** What its lines may hold; anything, with the default bounds, where it does not say. */
   readonly lineFormat?: LineFormat;
+  /** What it returned can't be returned again, and there is an end to it, which ends the run. */
+  readonly isReadOnce?: boolean;
   /**
    * Finds its place. `position` is undefined where none is stored. With `once`, what exists now is all that will be
    * returned. Resolves to whether everything behind `position` will be returned again: false after a gap. Where that
@@ -52,7 +54,7 @@ export interface Source {
   committed(position: SourcePosition): void;
   /** Resolves when there may be more, at the latest after `timeoutMs`, at once when `signal` aborts. */
   wait(timeoutMs: number, signal: AbortSignal): Promise<void>;
-  /** With `once`: everything that existed at the start was returned. */
+  /** Everything was returned: with `once`, all that existed at the start. */
   isFinished(): boolean;
   /** Bytes that exist and were not returned yet, as last seen, and all bytes that there were to read. */
   remainingBytes(): number;
@@ -71,7 +73,10 @@ export interface Processor {
 export interface Recovery {
   /** This sink's segments as last committed. */
   segments: readonly SegmentRecord[];
-  /** What was written after the commit will be read again: it must be cut. False after a gap: then it's all there is. */
+  /**
+   * What was written after the commit will be read again: it must be cut. False after a gap, or where a source can be read
+   * only once: then it's all there is.
+   */
   isReread: boolean;
   /** The last run drained: what stands behind a receipt is somebody else's. */
   isClean: boolean;

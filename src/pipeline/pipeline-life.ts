@@ -110,8 +110,17 @@ export class PipelineLife {
     this.#counts.rollBack();
   }
 
+  /** What it read is not read again by the next one. */
+  get isReadOnce(): boolean {
+    return this.#parts?.source.isReadOnce ?? false;
+  }
+
+  /** The input has ended, or will not be read any further in this run and was all to be delivered. */
+  get #isAtEnd(): boolean {
+    return !this.#drain.aborted && (this.#runtime.once || this.isReadOnce);
+  }
+
   async run(): Promise<void> {
-    const { once } = this.#runtime;
     try {
       const { parts, store } = await this.#open();
       const { source, sinks, quarantine, decoder, processors } = parts;
@@ -131,7 +140,7 @@ export class PipelineLife {
         },
         this.#failure.signal,
       );
-      const isFinishing = once && !this.#drain.aborted;
+      const isFinishing = this.#isAtEnd;
       await Promise.all(sinks.map((sink) => sink.close(isFinishing)));
       await quarantine.close();
       if (parts.replay && isFinishing) await store.commit(await parts.replay.finish(), []);
@@ -178,7 +187,7 @@ export class PipelineLife {
     // What is open belongs to the log, and a replay leaves it in the record.
     decoder.open(replay ? [] : (stored?.open ?? []));
     // After a gap, or a reset to the end, what was written behind the receipts can't be read again: then it is kept.
-    const isReread = stored?.readFrom !== 'end' && isContinued;
+    const isReread = !source.isReadOnce && stored?.readFrom !== 'end' && isContinued;
     const recoveryOf = (owner: (sink: string) => boolean) => ({
       segments: store.segments.filter((segment) => owner(segment.sink)),
       isReread,
@@ -230,7 +239,7 @@ export class PipelineLife {
         return [...due, { ...element, position: this.#complete(position, decoder) }];
       },
       // A daemon that stops goes on later with what is open.
-      end: () => (this.#runtime.once && !this.#drain.aborted ? decoder.flush(now(), true) : []),
+      end: () => (this.#isAtEnd || this.isReadOnce ? decoder.flush(now(), true) : []),
     };
   }
 
@@ -238,12 +247,14 @@ export class PipelineLife {
     const intervalMs = millisecondsOf(this.#config.commit_interval);
     let markedAtMs = performance.now();
     let isMarkerNeeded = false;
+    // The rest of what was open when the process died went with it.
+    if (source.isReadOnce) yield* decoder.flush(this.#runtime.clock.now(), true);
     while (!this.#drain.aborted && !this.#failure.signal.aborted) {
       const chunk = await source.next();
       if (chunk) {
         isMarkerNeeded = true;
         yield chunk;
-      } else if (this.#runtime.once && source.isFinished()) {
+      } else if (source.isFinished()) {
         return;
       }
       const sinceMarkerMs = performance.now() - markedAtMs;
@@ -339,7 +350,7 @@ export class PipelineLife {
 
   /** The source has ended and everything before is accepted: settles and commits the rest. */
   async #end(parts: Parts): Promise<void> {
-    if (this.#runtime.once && !this.#drain.aborted) for (const sink of parts.sinks) sink.endOfInput();
+    if (this.#isAtEnd) for (const sink of parts.sinks) sink.endOfInput();
     this.#metrics.lagBytes = parts.source.remainingBytes();
     const marker = this.#marker(this.#positionOf(parts));
     this.#counts.pass('decoder', marker.id);

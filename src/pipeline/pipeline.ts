@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PipelineConfig } from '../config/pipeline-config.js';
 import { RestartError } from '../errors.js';
-import { createMetrics } from '../metrics.js';
+import { createMetrics, eventsInFlight } from '../metrics.js';
 import type { PipelineMetrics } from '../metrics.js';
 import { isNotDurable } from './backoff.js';
 import { watchProgress } from './deadline.js';
@@ -84,11 +84,21 @@ export class Pipeline {
           );
         }
         if (drain.aborted) throw error;
+        const inFlight = eventsInFlight(this.metrics);
+        if (life.isReadOnce && inFlight > 0) this.#tellLost(inFlight);
         life.rollBackCounts();
         await sleep(RESTART_DELAY_MS, undefined, { signal: kill }).catch(() => {
           kill.throwIfAborted();
         });
       }
     }
+  }
+
+  #tellLost(events: number): void {
+    this.metrics.gaps++;
+    this.#runtime.log.error(
+      { code: 'SOURCE_GAP', pipeline: this.name, events },
+      `${events} events that were read and not committed can't be read again: those of them that no output holds are lost`,
+    );
   }
 }

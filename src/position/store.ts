@@ -121,7 +121,8 @@ export class PositionStore implements SegmentStore {
   /** The last committed position; undefined where the pipeline never committed. */
   get position(): SourcePosition | undefined {
     const { source } = this.#record;
-    return source.paths.length === 0 && source.readFrom === undefined ? undefined : source;
+    const isEmpty = source.paths.length === 0 && !source.open && source.readFrom === undefined;
+    return isEmpty ? undefined : source;
   }
 
   /** The last run ended by draining. */

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { components } from '../../src/components.js';
 import { loadPipelines } from '../../src/config/load.js';
 import { definitions } from '../helpers/definitions.js';
 import { load } from '../helpers/faults.js';
@@ -214,4 +215,12 @@ t.test('a directory that appears under the name of a file is not read as one', a
   writeFileSync(join(directory, 'b.yaml'), GOOD);
   const { diagnostics } = await loadPipelines([directory], {}, definitions);
   t.match(diagnostics, [{ code: 'CONFIG_UNREADABLE', message: 'this is no ordinary file' }]);
+});
+
+t.test('two pipelines that read standard input are a fault', async (t) => {
+  const text = 'source: { type: stdin }\nroutes: [{ to: out }]\nsinks: { out: { type: stdout } }\n';
+  const directory = t.testdir({ 'a.yaml': text, 'b.yaml': text });
+  const { diagnostics } = await loadPipelines([directory], {}, components);
+  t.match(diagnostics, [{ file: /b\.yaml$/, line: 1, code: 'CONFIG_SHARED_INPUT', message: /a\.yaml/ }]);
+  t.equal(diagnostics.length, 1);
 });

@@ -28,6 +28,8 @@ export interface StartOptions {
   /** Arguments for node before the script. */
   nodeArgs?: string[];
   env?: NodeJS.ProcessEnv;
+  /** Gives it a standard input to write to; else there is none. */
+  withStdin?: boolean;
   /** A command with its arguments that runs node in its place: `setpriv …`. */
   under?: readonly string[];
   /** Another user, where this one may become it. */
@@ -50,19 +52,19 @@ export function plainEnv(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
 
 export function startHeadgate(
   args: readonly string[],
-  { nodeArgs = [], env = {}, under = [], user }: StartOptions = {},
+  { nodeArgs = [], env = {}, under = [], user, withStdin = false }: StartOptions = {},
 ): Running {
   // tap puts its NODE_OPTIONS into the environment of everything that is spawned.
   const command = ['-u', 'NODE_OPTIONS', ...under, process.execPath, ...nodeArgs, CLI, ...args];
   const child = spawn('env', command, {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [withStdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     env: plainEnv(env),
     ...user,
   });
   let stderr = '';
   let stdout = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   const exit = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);
   const logs = (): LogLine[] =>
     stderr
