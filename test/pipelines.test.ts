@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import t from 'tap';
 import { exampleFiles, writeExample } from '../examples/quickstart/generate.mjs';
+import { ContainerLog, cri, KLOG_LINE } from './helpers/container-log.js';
 import { headgate, reconcile } from './helpers/headgate.js';
 import { linesOf, readOutputs } from './helpers/outputs.js';
 import { temporaryDirectory } from './helpers/temporary.js';
@@ -18,16 +19,40 @@ interface AuditEvent {
 }
 
 /** What decides which file an event is in, and the file of one group whose name holds nothing special. */
-const SPLITS: Record<string, { group(event: AuditEvent): string; example: [group: string, file: string] }> = {
+interface Split {
+  group(event: AuditEvent): string;
+  example: [group: string, file: string];
+  /** Writes the example log; the API server's own files where absent. */
+  write?(directory: string): void;
+}
+const SPLITS: Record<string, Split> = {
   'by-namespace.yaml': {
     group: (event) => `${event.objectRef?.namespace ?? 'none'} at ${event.stageTimestamp.slice(0, 13)}`,
     example: ['payments at 2026-11-21T09', 'audit-by-namespace/audit.payments.2026112109.log.gz'],
+  },
+  'from-pods.yaml': {
+    group: (event) => `${event.objectRef?.namespace ?? 'none'} at ${event.stageTimestamp.slice(0, 13)}`,
+    example: ['payments at 2026-11-21T09', 'audit-by-namespace/audit.payments.2026112109.log.gz'],
+    write: writePod,
   },
   'by-user.yaml': {
     group: (event) => event.user.username ?? 'none',
     example: ['alice@example.com', 'audit-by-user/kube-audit-alice@example.com/audit'],
   },
 };
+
+/** The same lines in the log of a container, rotated, with lines of the server's own log between. */
+function writePod(directory: string): void {
+  const log = new ContainerLog(
+    join(directory, 'pods/kube-system_kube-apiserver-node_0123/kube-apiserver/0.log'),
+    2 ** 20,
+  );
+  for (const line of exampleFiles().flatMap(({ content }) => linesOf(content))) {
+    for (const part of cri(Buffer.from(line, 'latin1'), 700)) log.write([part]);
+    log.write(cri(KLOG_LINE, undefined, 'stderr'));
+  }
+  log.close();
+}
 
 function parse(line: string): AuditEvent {
   return JSON.parse(Buffer.from(line, 'latin1').toString()) as AuditEvent;
@@ -38,7 +63,7 @@ function outputs(directory: string): Map<string, string[]> {
   return new Map([...readOutputs(directory)].map(([path, content]) => [path, linesOf(content)]));
 }
 
-t.strictSame(Object.keys(SPLITS), pipelines, 'it is known what each pipeline is to do');
+t.strictSame(Object.keys(SPLITS).sort(), pipelines.sort(), 'it is known what each pipeline is to do');
 
 for (const name of pipelines) {
   t.test(`pipelines/${name} is valid`, async (t) => {
@@ -52,10 +77,10 @@ for (const name of pipelines) {
     const directory = temporaryDirectory(t);
     const out = join(directory, 'out');
     mkdirSync(out);
-    writeExample(join(directory, 'log'));
+    (split.write ?? writeExample)(join(directory, 'log'));
     const yaml = readFileSync(join(root, 'pipelines', name), 'utf8')
-      .replace('/var/log/kube-audit', join(directory, 'log'))
-      .replace('/var/log', out);
+      .replace(/\/var\/log\/(kube-audit|(?=pods\/))/, join(directory, 'log/'))
+      .replace(/\/var\/log(?=\/audit-by)/, out);
     writeFileSync(join(directory, name), yaml);
 
     const args = ['run', '--once', '--state-dir', join(directory, 'state'), join(directory, name)];
