@@ -51,13 +51,14 @@ export class MadeEvents {
     lines.copy(this.out.buffer);
     made.copy(this.out.buffer, lines.length);
     const by = lines.length - bytesBefore;
-    const { starts, ends } = this.#arrays;
-    for (const [i, index] of this.#indexes.entries()) {
-      starts[index] = (starts[index] as number) + by;
-      ends[index] = (ends[index] as number) + by;
+    const { lineStarts, lineEnds } = this.#ranges;
+    for (let index = 0; index < this.#rangeCount; index++) {
+      // One that is its line stands in front of those that were made.
+      if ((this.#arrays.starts[index] as number) < bytesBefore) continue;
+      this.#arrays.move(index, by);
       if (!this.origins.has(index)) continue;
-      this.#lineStarts[i] = (this.#lineStarts[i] as number) + by;
-      this.#lineEnds[i] = (this.#lineEnds[i] as number) + by;
+      lineStarts[index] = (lineStarts[index] as number) + by;
+      lineEnds[index] = (lineEnds[index] as number) + by;
     }
   }
 

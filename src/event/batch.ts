@@ -77,6 +77,18 @@ export class EventArrays {
     this.dropped = new Uint8Array(capacity);
   }
 
+  /** Moves an event and its fields: its bytes stand `by` further behind now. */
+  move(index: number, by: number): void {
+    this.starts[index] = (this.starts[index] as number) + by;
+    this.ends[index] = (this.ends[index] as number) + by;
+    const end = (index + 1) * this.#slotsPerEvent;
+    for (let at = index * this.#slotsPerEvent; at < end; at += SLOT_STRIDE) {
+      if ((this.slots[at] as number) < 0) continue;
+      this.slots[at] = (this.slots[at] as number) + by;
+      this.slots[at + 1] = (this.slots[at + 1] as number) + by;
+    }
+  }
+
   /**
    * Other arrays than `starts` and `ends`, as long as they are, for the ranges of lines that are not their events. After
    * `grow` they are to be asked for again, and what is there stays.
