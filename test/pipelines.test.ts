@@ -32,7 +32,7 @@ const SPLITS: Record<string, Split> = {
   },
   'from-pods.yaml': {
     group: (event) => `${event.objectRef?.namespace ?? 'none'} at ${event.stageTimestamp.slice(0, 13)}`,
-    example: ['payments at 2026-11-21T09', 'audit-by-namespace/audit.payments.2026112109.log.gz'],
+    example: ['payments at 2026-11-21T09', 'audit-from-pods/audit.payments.2026112109.log.gz'],
     write: writePod,
   },
   'by-user.yaml': {
@@ -80,7 +80,7 @@ for (const name of pipelines) {
     (split.write ?? writeExample)(join(directory, 'log'));
     const yaml = readFileSync(join(root, 'pipelines', name), 'utf8')
       .replace(/\/var\/log\/(kube-audit|(?=pods\/))/, join(directory, 'log/'))
-      .replace(/\/var\/log(?=\/audit-by)/, out);
+      .replace(/\/var\/log(?=\/audit-(by|from)-)/, out);
     writeFileSync(join(directory, name), yaml);
 
     const args = ['run', '--once', '--state-dir', join(directory, 'state'), join(directory, name)];
