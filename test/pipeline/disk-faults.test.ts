@@ -20,8 +20,8 @@ const [CODES_A_RUN, SYNC_CODES_A_RUN] = isFull ? [7, 7] : [4, 1];
 /** Cases that run at the same time: they mostly wait. */
 const PARALLEL = 8;
 const LINES_BEFORE = 60;
-/** Made by the source alone, for `retain_unread`: `test/source/file/retention.test.ts`. */
-const OF_THE_SOURCE = ['reflink', 'statfs'];
+/** Made by the source alone, for `retain_unread` and links: `test/source/file/*.test.ts`. */
+const OF_THE_SOURCE = ['readlink', 'reflink', 'statfs'];
 const REMIND_EVERY_MS = 30_000;
 
 /** Undefined for what belongs to the source: its faults are told, and tested, as its own. */
