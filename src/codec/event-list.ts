@@ -58,7 +58,7 @@ function rangesOf(reader: JsonReader, at: number): { start: number; end: number 
 }
 
 function asEvent(reader: JsonReader, start: number, end: number, apiVersion: ByteString | undefined): Buffer {
-  const keys = new Set([...membersOf(reader, start)].map(({ key }) => key));
+  const keys = new Set(membersOf(reader, start).map(({ key }) => key));
   const missing = [
     ...(keys.has('kind') ? [] : ['"kind":"Event"']),
     ...(keys.has('apiVersion') || apiVersion === undefined ? [] : [`"apiVersion":${apiVersion}`]),

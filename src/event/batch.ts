@@ -295,6 +295,11 @@ export class EventBatch {
     this.quarantined.push({ reason, path: this.path, offset, length: raw.length, detail, raw });
   }
 
+  /** Whether the scanner found a field in event i; one that is null counts. */
+  hasField(i: number, slot: number): boolean {
+    return (this.slots[(i * this.fieldCount + slot) * SLOT_STRIDE] as number) >= 0;
+  }
+
   /** Bytes of event i without newline. */
   byteLength(i: number): number {
     return (this.ends[i] ?? 0) - (this.starts[i] ?? 0);

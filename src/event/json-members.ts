@@ -17,16 +17,29 @@ export interface Member {
 }
 
 /** The members of the object whose brace is at `at`, in their order. */
-export function* membersOf(reader: JsonReader, at: number): Generator<Member & { key: ByteString }> {
+export function membersOf(reader: JsonReader, at: number): (Member & { key: ByteString })[] {
+  const members: (Member & { key: ByteString })[] = [];
+  eachMember(reader, at, (keyStart, keyEnd, valueStart, valueEnd) => {
+    members.push({ key: unescape(reader.data, keyStart + 1, keyEnd), keyStart, valueStart, valueEnd });
+  });
+  return members;
+}
+
+/** Visits them without making anything of their keys, whose closing quote is at `keyEnd`. */
+function eachMember(
+  reader: JsonReader,
+  at: number,
+  visit: (keyStart: number, keyEnd: number, valueStart: number, valueEnd: number) => void,
+): void {
   const { data } = reader;
   let p = reader.space(at + 1);
   while (data[p] === QUOTE) {
     const keyStart = p;
     p = reader.string(p + 1);
-    const key = unescape(data, keyStart + 1, p - 1);
+    const keyEnd = p - 1;
     const valueStart = reader.space(reader.space(p) + 1);
     const valueEnd = reader.value(valueStart);
-    yield { key, keyStart, valueStart, valueEnd };
+    visit(keyStart, keyEnd, valueStart, valueEnd);
     p = reader.space(valueEnd);
     if (data[p] === COMMA) p = reader.space(p + 1);
   }
@@ -86,22 +99,12 @@ export class PathMembers {
 
   // Recursive by segments of the path, never by nesting of the event.
   #object(reader: JsonReader, at: number, depth: number, visit: (member: Member) => void): void {
-    const { data } = reader;
     const key = this.#keys[depth] as KeyNode;
-    let p = reader.space(at + 1);
-    while (data[p] === QUOTE) {
-      const keyStart = p;
-      p = reader.string(p + 1);
-      const isWanted = key.findAny(data, keyStart + 1, p - 1) !== undefined;
-      const valueStart = reader.space(reader.space(p) + 1);
-      const valueEnd = reader.value(valueStart);
-      if (isWanted) {
-        if (depth === this.#keys.length - 1) visit({ keyStart, valueStart, valueEnd });
-        else this.#value(reader, valueStart, depth + 1, visit);
-      }
-      p = reader.space(valueEnd);
-      if (data[p] === COMMA) p = reader.space(p + 1);
-    }
+    eachMember(reader, at, (keyStart, keyEnd, valueStart, valueEnd) => {
+      if (key.findAny(reader.data, keyStart + 1, keyEnd) === undefined) return;
+      if (depth === this.#keys.length - 1) visit({ keyStart, valueStart, valueEnd });
+      else this.#value(reader, valueStart, depth + 1, visit);
+    });
   }
 }
 

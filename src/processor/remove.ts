@@ -1,10 +1,9 @@
 // Takes fields out of events; everything else of an event stays as it was, byte for byte.
 import { field, listOf, optional, Type, when } from '../config/schema.js';
 import { PathMembers } from '../event/json-members.js';
-import { compileWhen } from '../event/match.js';
 import { defineProcessor } from '../pipeline/component.js';
 import { compileEdit } from './edit-events.js';
-import { conditionOf, fieldOf } from './validated.js';
+import { compileOptionalWhen, fieldOf } from './validated.js';
 
 export const removeProcessor = defineProcessor({
   name: 'remove',
@@ -28,7 +27,7 @@ export const removeProcessor = defineProcessor({
   ],
   create({ fields: names, when: condition }, { fields }) {
     const paths = names.map((name) => new PathMembers(fieldOf(name)));
-    const matches = condition === undefined ? () => true : compileWhen(conditionOf(condition), fields);
+    const matches = compileOptionalWhen(condition, fields);
     const process = compileEdit(matches, () => (reader, at, edits) => {
       for (const path of paths)
         path.each(reader, at, ({ keyStart, valueEnd }) => {

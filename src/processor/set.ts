@@ -1,7 +1,6 @@
 // Adds fields to events: which cluster, node or environment they are from.
 import { optional, Type, when } from '../config/schema.js';
 import { computedField } from '../event/audit.js';
-import { SLOT_STRIDE } from '../event/batch.js';
 import type { EventBatch } from '../event/batch.js';
 import type { ByteString } from '../event/byte-string.js';
 import type { Fault } from '../event/fault.js';
@@ -9,11 +8,10 @@ import { parseFieldPath } from '../event/field-path.js';
 import type { FieldPath } from '../event/field-path.js';
 import { jsonString, newValueTree, setMembers, withMembers } from '../event/json-set.js';
 import type { NewValue } from '../event/json-set.js';
-import { compileWhen } from '../event/match.js';
 import { compileTemplate, parseTemplate } from '../event/template.js';
 import { defineProcessor } from '../pipeline/component.js';
 import { compileEdit } from './edit-events.js';
-import { conditionOf, templateOf } from './validated.js';
+import { compileOptionalWhen, fieldOf, templateOf } from './validated.js';
 
 export const setProcessor = defineProcessor({
   name: 'set',
@@ -39,19 +37,19 @@ export const setProcessor = defineProcessor({
   validate: ({ fields }) => faultsOf(fields),
   create({ fields: values, when: condition }, { fields }) {
     const setters = Object.entries(values).map(([name, value]) => {
-      const path = pathOf(name);
+      const path = fieldOf(name, 'anything');
       if (typeof value !== 'string') return { path, render: () => String(value) };
       const template = compileTemplate(templateOf(value), fields);
       return { path, render: (...event: Parameters<typeof template>) => jsonString(template(...event)) };
     });
-    const matches = condition === undefined ? () => true : compileWhen(conditionOf(condition), fields);
+    const matches = compileOptionalWhen(condition, fields);
     const treeOf = (batch: EventBatch, i: number): ReadonlyMap<ByteString, NewValue> =>
       newValueTree(setters.map(({ path, render }) => ({ path, value: render(batch, i) })));
     // While an event lacks all of it, what is set is one piece of text at its end. The scanner, which did not find what
     // it was asked for, has read such an event to its end.
     const slots = [...new Set(setters.map(({ path: [first = ''] }) => fields.slot([first])))];
     const lacksAll = (batch: EventBatch, i: number): boolean =>
-      slots.every((slot) => (batch.slots[(i * batch.fieldCount + slot) * SLOT_STRIDE] as number) < 0);
+      slots.every((slot) => !batch.hasField(i, slot));
     const setInside = compileEdit(
       (batch, i) => !lacksAll(batch, i) && matches(batch, i),
       (batch) => (reader, at, edits, i) => {
@@ -72,12 +70,6 @@ export const setProcessor = defineProcessor({
     };
   },
 });
-
-function pathOf(name: string): FieldPath {
-  const parsed = parseFieldPath(name, 'anything');
-  if ('fault' in parsed) throw new Error(`impossible: unvalidated field ${JSON.stringify(name)}`);
-  return parsed.path;
-}
 
 function faultsOf(fields: Record<string, unknown>): Fault[] {
   const faults: Fault[] = [];

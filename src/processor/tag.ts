@@ -1,9 +1,8 @@
 // Gives events another tag, for later conditions (`tag: audit.kube-system`) and for the names of output files.
 import { optional, template, Type, when } from '../config/schema.js';
-import { compileWhen } from '../event/match.js';
 import { compileTemplate } from '../event/template.js';
 import { defineProcessor } from '../pipeline/component.js';
-import { conditionOf, templateOf } from './validated.js';
+import { compileOptionalWhen, templateOf } from './validated.js';
 
 export const tagProcessor = defineProcessor({
   name: 'tag',
@@ -27,7 +26,7 @@ export const tagProcessor = defineProcessor({
   ],
   create({ tag, when: condition }, { fields }) {
     const render = compileTemplate(templateOf(tag), fields);
-    const matches = condition === undefined ? () => true : compileWhen(conditionOf(condition), fields);
+    const matches = compileOptionalWhen(condition, fields);
     return {
       process(batch) {
         for (let i = 0; i < batch.size; i++) {

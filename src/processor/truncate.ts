@@ -9,10 +9,9 @@ import { fromText } from '../event/byte-string.js';
 import { formatFieldPath } from '../event/field-path.js';
 import { isStringAt } from '../event/json-members.js';
 import { newValueTree, setMembers, jsonString } from '../event/json-set.js';
-import { compileWhen } from '../event/match.js';
 import { defineProcessor } from '../pipeline/component.js';
 import { compileEdit } from './edit-events.js';
-import { conditionOf, fieldOf } from './validated.js';
+import { compileOptionalWhen, fieldOf } from './validated.js';
 
 /** The key that stands for a body that was taken out, and the annotation that names the fields. */
 const MARK = 'headgate.io/truncated';
@@ -50,7 +49,7 @@ export const truncateProcessor = defineProcessor({
       const path = fieldOf(name);
       return { slot: fields.slot(path), depth: path.length, name: formatFieldPath(path) };
     });
-    const matches = options.when === undefined ? () => true : compileWhen(conditionOf(options.when), fields);
+    const matches = compileOptionalWhen(options.when, fields);
     const tooLarge = (batch: EventBatch, i: number): Range[] =>
       looked.flatMap(({ slot, depth, name }) => {
         const at = (i * batch.fieldCount + slot) * SLOT_STRIDE;

@@ -1,7 +1,10 @@
 // Conditions, fields and templates of options that validation has passed: to find one of them broken here is a bug.
+import type { Shape } from '../event/audit.js';
+import type { EventBatch } from '../event/batch.js';
 import { parseFieldPath } from '../event/field-path.js';
 import type { FieldPath } from '../event/field-path.js';
-import { parseWhen } from '../event/match.js';
+import type { FieldRegistry } from '../event/fields.js';
+import { compileWhen, parseWhen } from '../event/match.js';
 import type { Condition } from '../event/match.js';
 import { parseTemplate } from '../event/template.js';
 import type { Template } from '../event/template.js';
@@ -13,9 +16,17 @@ export function conditionOf(value: unknown): Condition {
   return parsed.condition;
 }
 
-/** The path of a validated field. */
-export function fieldOf(text: string): FieldPath {
-  const parsed = parseFieldPath(text);
+/** The function that tells whether an event matches a validated `when`; without one all do. */
+export function compileOptionalWhen(
+  value: unknown,
+  fields: FieldRegistry,
+): (batch: EventBatch, i: number) => boolean {
+  return value === undefined ? () => true : compileWhen(conditionOf(value), fields);
+}
+
+/** The path of a validated field; of one that is yet to be made, `shape` is `anything`. */
+export function fieldOf(text: string, shape?: Shape): FieldPath {
+  const parsed = parseFieldPath(text, shape);
   if ('fault' in parsed) throw new Error(`impossible: unvalidated field ${JSON.stringify(text)}`);
   return parsed.path;
 }

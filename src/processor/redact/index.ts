@@ -15,10 +15,9 @@ import { isStringAt, membersNamed, membersOf, PathMembers } from '../../event/js
 import type { Member } from '../../event/json-members.js';
 import type { JsonReader } from '../../event/json-reader.js';
 import { buildKeyTrie } from '../../event/key-trie.js';
-import { compileWhen } from '../../event/match.js';
 import { defineProcessor } from '../../pipeline/component.js';
 import { compileEdit } from '../edit-events.js';
-import { conditionOf, fieldOf } from '../validated.js';
+import { compileOptionalWhen, fieldOf } from '../validated.js';
 import { queryValues } from './exec-command.js';
 import { eachPatched, patchOperations } from './json-patch.js';
 import { KeyedHash, removal } from './replacement.js';
@@ -79,11 +78,18 @@ export const redactProcessor = defineProcessor({
   create(options, { component, fields }) {
     const replacement: Replacement =
       options.method === 'hmac' ? new KeyedHash(options.key_file ?? '', component) : removal;
-    const matches = options.when === undefined ? () => true : compileWhen(conditionOf(options.when), fields);
+    const matches = compileOptionalWhen(options.when, fields);
     const rules: Rule[] = [];
     if (options.preset) rules.push(secretsRule(options, fields, replacement));
     if (options.preset && options.exec_commands) rules.push(commandRule(fields, replacement));
-    if (options.fields.length > 0) rules.push(fieldsRule(options.fields.map(fieldOf), fields, replacement));
+    if (options.fields.length > 0)
+      rules.push(
+        fieldsRule(
+          options.fields.map((name) => fieldOf(name)),
+          fields,
+          replacement,
+        ),
+      );
     const process = compileEdit(
       (batch, i) => rules.some((rule) => rule.isWanted(batch, i)) && matches(batch, i),
       (batch) => (reader, at, edits, i) => {
@@ -164,8 +170,7 @@ function fieldsRule(paths: readonly FieldPath[], fields: FieldRegistry, replacem
     return { members: new PathMembers(path), body: isInBody ? new PathMembers([first]) : undefined, inBody };
   });
   return {
-    isWanted: (batch, i) =>
-      slots.some((slot) => (batch.slots[(i * batch.fieldCount + slot) * SLOT_STRIDE] as number) >= 0),
+    isWanted: (batch, i) => slots.some((slot) => batch.hasField(i, slot)),
     edit(reader, at, edits) {
       const redact = (member: Member): void => {
         replacement.member(reader, member, edits);

@@ -25,7 +25,7 @@ export function* patchOperations(reader: JsonReader, at: number): Generator<Patc
   if (!isArrayAt(reader, at)) return;
   for (const { start } of elementsOf(reader, at)) {
     if (!isObjectAt(reader, start)) continue;
-    const members = [...membersOf(reader, start)];
+    const members = membersOf(reader, start);
     const paths = members.filter(({ key }) => key === 'path');
     // Of equal keys nobody knows which one counted: each path is taken with each value.
     for (const value of members.filter(({ key }) => key === 'value'))
