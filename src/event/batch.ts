@@ -39,7 +39,7 @@ export interface QuarantineEntry {
   path: string;
   offset: number;
   length: number;
-  /** What exactly is wrong, for a person; never copied from the event. */
+  /** What exactly is wrong, for a person; of the event it quotes only what a server quoted when it rejected it. */
   detail: string;
   /** The bytes, valid until the batch is released; shorter than `length` where only the beginning was kept. */
   raw: Buffer;
@@ -185,6 +185,8 @@ export class EventBatch {
   rejectedCount = 0;
   readonly quarantined: QuarantineEntry[];
   readonly onlySink: string | undefined;
+  /** The number of its first event, counted over all batches of a pipeline's life; set before a sink has it. */
+  firstEvent = 0;
   readonly #arrays: EventArrays;
   readonly #scanner: Scanner;
   readonly #pool: BufferPool;
@@ -332,8 +334,11 @@ export interface SubBatch {
  */
 export interface Marker<Position = unknown> {
   readonly kind: 'marker';
+  /** Counted from 1. */
   readonly id: number;
   readonly position: Position;
+  /** Everything that existed when this life of the pipeline began is before it: what follows was never sent before. */
+  readonly isCaughtUp: boolean;
 }
 
 export type StreamElement = Chunk | EventBatch | Marker;

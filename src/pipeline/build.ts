@@ -13,6 +13,7 @@ import type {
   ComponentContext,
   ComponentDefinition,
   Processor,
+  Reject,
   SegmentStore,
   Sink,
   Source,
@@ -25,6 +26,7 @@ export type BuildContext = Omit<ComponentContext, 'fields' | 'component'> & {
   stateDirectory: string;
   /** The quarantine is the source. */
   isReplay?: boolean;
+  reject: Reject;
 };
 
 export interface Parts {
@@ -57,7 +59,12 @@ export function buildPipeline(config: PipelineConfig, context: BuildContext): Pa
   );
   const sinkNames = [...config.sinks.keys()];
   const sinks = [...config.sinks].map(([name, sink]) =>
-    definitionOf('sink', sink).create(sink.options, { ...at(`sinks.${name}`), name, store: context.store }),
+    definitionOf('sink', sink).create(sink.options, {
+      ...at(`sinks.${name}`),
+      name,
+      store: context.store,
+      reject: context.reject,
+    }),
   );
   const replay = context.isReplay ? new ReplaySource({ ...context, sinks: sinkNames }) : undefined;
   const routes = config.routes.map(({ when, to }, i) => {

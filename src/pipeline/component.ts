@@ -4,7 +4,7 @@
 import type { Static, TObject } from '@sinclair/typebox';
 import type { LineFormat } from '../codec/decoder.js';
 import type { Fault } from '../event/fault.js';
-import type { Chunk, EventBatch, Marker, SubBatch } from '../event/batch.js';
+import type { Chunk, EventBatch, Marker, QuarantineEntry, SubBatch } from '../event/batch.js';
 import type { FieldRegistry } from '../event/fields.js';
 import type { FileSystem } from '../file-system.js';
 import type { Logger } from '../log.js';
@@ -145,10 +145,28 @@ export interface ProcessorDefinition<T extends TObject = TObject> extends Defini
   kind: 'processor';
   create(options: Static<T>, context: ComponentContext): Processor;
 }
-export interface SinkContext extends ComponentContext {
+/** An event that a sink will never take as it is. */
+export interface Rejection {
+  /** Its number: `firstEvent` of its batch, plus its own in the batch. */
+  event: number;
+  entry: QuarantineEntry;
+}
+
+/**
+ * Puts rejected events into the quarantine; `after` is the id of the last marker in front of them, 0 where there was
+ * none. Waits until that marker is settled by all, so that the quarantine is cut between markers like any output. A sink
+ * settles the next marker only when this has resolved.
+ */
+export type Reject = (rejections: readonly Rejection[], after: number) => Promise<void>;
+
+/** What writes segments needs. */
+export interface SegmentContext extends ComponentContext {
   /** The sink's name in the configuration. */
   name: string;
   store: SegmentStore;
+}
+export interface SinkContext extends SegmentContext {
+  reject: Reject;
 }
 export interface SinkDefinition<T extends TObject = TObject> extends Definition<T> {
   kind: 'sink';

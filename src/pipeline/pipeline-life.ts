@@ -18,7 +18,7 @@ import { endRestartWaits } from './backoff.js';
 import { buildPipeline } from './build.js';
 import type { Parts } from './build.js';
 import { CommittedCounts } from './committed-counts.js';
-import type { Clock } from './component.js';
+import type { Clock, Reject } from './component.js';
 import { runStreams } from './compose.js';
 import type { Step } from './compose.js';
 import { QUARANTINE } from './quarantine.js';
@@ -42,9 +42,11 @@ export interface PipelineRuntime {
 
 interface PendingMarker {
   marker: Marker<SourcePosition>;
-  /** Events that were routed, and rejected, since the marker before. */
+  /** Events that were routed, and rejected by processors, since the marker before. */
   routed: number;
   rejected: number;
+  /** Numbers of the routed ones that sinks rejected. */
+  rejectedBySinks: ReadonlySet<number>;
 }
 
 export class PipelineLife {
@@ -63,10 +65,19 @@ export class PipelineLife {
   readonly #settlements = new Set<Promise<void>>();
   #commits: Promise<void> = Promise.resolve();
   #nextMarkerId = 1;
+  /** All that existed when this life began was read, and is decoded. */
+  #isCaughtUp = false;
+  #isDecoded = false;
+  /** The last marker that was handed to the sinks, and its settlement in the quarantine. */
+  #lastMarkerId = 0;
+  #lastCut: Promise<unknown> = Promise.resolve();
+  #eventCount = 0;
   #routed = 0;
   #rejected = 0;
   /** A replay that was broken off is kept in the record until it goes on. */
   #brokenOffReplay: SourcePosition['replay'];
+  /** By the last marker in front of them. */
+  readonly #rejectedBySinks = new Map<number, Set<number>>();
 
   constructor(
     config: PipelineConfig,
@@ -177,6 +188,7 @@ export class PipelineLife {
       store,
       stateDirectory,
       isReplay: this.#runtime.isReplay === true,
+      reject: this.#reject,
     }));
     const { source, replay, decoder, sinks, sinkNames, quarantine } = parts;
 
@@ -218,7 +230,7 @@ export class PipelineLife {
   async #closeQuarantine(quarantine: Quarantine, store: PositionStore): Promise<void> {
     if (!store.position) return;
     quarantine.closeFile();
-    const receipts = await quarantine.settle();
+    const receipts = await quarantine.settle(this.#lastMarkerId);
     await store.commit(store.position, receipts);
     quarantine.committed(receipts);
   }
@@ -233,10 +245,15 @@ export class PipelineLife {
       run: (element) => {
         if (element.kind === 'chunk') return decoder.decode(element);
         if (element.kind === 'batch') return element;
-        const { position } = element as Marker<SourcePosition>;
+        const { position, isCaughtUp } = element as Marker<SourcePosition>;
         const due = decoder.flush(now(), false);
         this.#counts.pass('decoder', element.id);
-        return [...due, { ...element, position: this.#complete(position, decoder) }];
+        // What is open may have begun before this life, too.
+        this.#isDecoded ||= isCaughtUp && decoder.openEntries().length === 0;
+        return [
+          ...due,
+          { ...element, position: this.#complete(position, decoder), isCaughtUp: this.#isDecoded },
+        ];
       },
       // A daemon that stops goes on later with what is open.
       end: () => (this.#isAtEnd || this.isReadOnce ? decoder.flush(now(), true) : []),
@@ -254,8 +271,10 @@ export class PipelineLife {
       if (chunk) {
         isMarkerNeeded = true;
         yield chunk;
-      } else if (source.isFinished()) {
-        return;
+      } else {
+        // A file that can not be read for now is no end.
+        this.#isCaughtUp ||= source.remainingBytes() === 0;
+        if (source.isFinished()) return;
       }
       const sinceMarkerMs = performance.now() - markedAtMs;
       if (sinceMarkerMs >= intervalMs) {
@@ -276,7 +295,7 @@ export class PipelineLife {
   #marker(position: SourcePosition): Marker<SourcePosition> {
     const id = this.#nextMarkerId++;
     this.#counts.pass('source', id);
-    return { kind: 'marker', id, position };
+    return { kind: 'marker', id, position, isCaughtUp: this.#isCaughtUp };
   }
 
   /** The place after everything that was decoded: only where no chunk is on its way from the source to the decoder. */
@@ -303,8 +322,10 @@ export class PipelineLife {
     this.#routed += routed;
     this.#rejected += rejected;
     this.#metrics.eventsDropped += dropped;
+    batch.firstEvent = this.#eventCount;
+    this.#eventCount += batch.size;
     const writes = perSink.flatMap((events, i) => (events && sinks[i] ? [sinks[i].write(events)] : []));
-    if (batch.quarantined.length > 0) writes.push(quarantine.write(batch.quarantined));
+    if (batch.quarantined.length > 0) writes.push(quarantine.write(batch.quarantined, this.#lastMarkerId));
     await Promise.all(writes);
     batch.release();
   }
@@ -312,11 +333,21 @@ export class PipelineLife {
   /** Lets every sink settle the marker, without waiting for it. */
   #settle({ sinks, quarantine }: Parts, marker: Marker<SourcePosition>): void {
     this.#counts.pass('router', marker.id);
-    const entry = this.#window.add({ marker, routed: this.#routed, rejected: this.#rejected });
+    const entry = this.#window.add({
+      marker,
+      routed: this.#routed,
+      rejected: this.#rejected,
+      rejectedBySinks: this.#rejectedAfter(this.#lastMarkerId),
+    });
     this.#routed = this.#rejected = 0;
-    const settlement = Promise.all([...sinks.map((sink) => sink.settle(marker)), quarantine.settle()])
-      .then((receipts) => {
-        this.#window.settle(entry, receipts);
+    this.#lastMarkerId = marker.id;
+    const settled = Promise.all(sinks.map((sink) => sink.settle(marker)));
+    // A sink can reject events until it has settled, and the quarantine is to hold them with this marker.
+    const cut = Promise.all([settled, this.#lastCut]).then(() => quarantine.settle(marker.id));
+    this.#lastCut = cut;
+    const settlement = Promise.all([settled, cut])
+      .then(([receipts, quarantined]) => {
+        this.#window.settle(entry, [...receipts, quarantined]);
         this.#commits = this.#commits.then(() => this.#commit());
         return this.#commits;
       })
@@ -325,6 +356,25 @@ export class PipelineLife {
       })
       .finally(() => this.#settlements.delete(settlement));
     this.#settlements.add(settlement);
+  }
+
+  /** Sinks call it for events that they will never take. */
+  readonly #reject: Reject = async (rejections, after) => {
+    const { quarantine } = this.#parts ?? {};
+    if (!quarantine) throw new Error('impossible: an event before the pipeline was built');
+    const numbers = this.#rejectedAfter(after);
+    for (const { event } of rejections) numbers.add(event);
+    await quarantine.write(
+      rejections.map(({ entry }) => entry),
+      after,
+    );
+  };
+
+  /** Numbers of the events between the marker `after` and the next one that sinks rejected: of two sinks, once. */
+  #rejectedAfter(after: number): Set<number> {
+    let numbers = this.#rejectedBySinks.get(after);
+    if (!numbers) this.#rejectedBySinks.set(after, (numbers = new Set()));
+    return numbers;
   }
 
   async #commit(): Promise<void> {
@@ -341,8 +391,10 @@ export class PipelineLife {
     this.#counts.commit(last.marker.marker.id);
     endRestartWaits(this.#metrics, this.#failure.signal);
     for (const { marker, receipts } of settled) {
-      this.#metrics.eventsDelivered += marker.routed;
-      this.#metrics.eventsQuarantined += marker.rejected;
+      const rejected = marker.rejectedBySinks.size;
+      this.#rejectedBySinks.delete(marker.marker.id - 1);
+      this.#metrics.eventsDelivered += marker.routed - rejected;
+      this.#metrics.eventsQuarantined += marker.rejected + rejected;
       for (const [i, sink] of sinks.entries()) sink.committed(receipts[i] ?? []);
       quarantine?.committed(receipts.at(-1) ?? []);
     }

@@ -15,7 +15,7 @@ import type { Output } from '../sink/files/segment.js';
 import { outputName } from '../sink/files/segment-name.js';
 import { SegmentWriter } from '../sink/files/writer.js';
 import { retry } from './backoff.js';
-import type { Recovery, SinkContext } from './component.js';
+import type { Recovery, SegmentContext } from './component.js';
 import { quarantineLine } from './quarantine-line.js';
 
 /** The quarantine's name among the sinks of a record; no configured sink can have it. */
@@ -27,15 +27,18 @@ const FULL_POLL_MS = 1_000;
 const REMIND_EVERY_MS = 30_000;
 
 export class Quarantine {
-  readonly #context: SinkContext;
+  readonly #context: SegmentContext;
   readonly #maxBytes: number;
   readonly #directory: string;
   readonly #output: Output;
   readonly #writer: SegmentWriter;
   readonly #finisher: Finisher;
   #bytes = 0;
+  /** The last marker that was settled, and what waits for others. */
+  #settledId = 0;
+  #waiters: (() => void)[] = [];
 
-  constructor(context: SinkContext, directory: string, maxBytes: number) {
+  constructor(context: SegmentContext, directory: string, maxBytes: number) {
     this.#context = context;
     this.#maxBytes = maxBytes;
     this.#directory = directory;
@@ -62,10 +65,21 @@ export class Quarantine {
       else this.#writer.adopt(this.#output, record, record.path.slice(this.#directory.length + 1));
     }
     this.#bytes = await this.#countBytes();
+    this.#context.signal.addEventListener('abort', () => {
+      this.#wake();
+    });
   }
 
-  /** Takes the entries of one batch; resolves when there is room for more. */
-  async write(entries: readonly QuarantineEntry[]): Promise<void> {
+  /**
+   * Takes entries of events that came after the marker `after` (0: none came yet), once that is settled; resolves when
+   * there is room for more. Markers are settled late, when the sinks have: until then nothing behind one may be written.
+   */
+  async write(entries: readonly QuarantineEntry[], after: number): Promise<void> {
+    const { signal } = this.#context;
+    while (this.#settledId < after) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
     for (const entry of entries) {
       const pieces = quarantineLine(entry, this.#context.pipeline, this.#context.clock.now());
       const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
@@ -81,8 +95,12 @@ export class Quarantine {
     this.#writer.closeActive(this.#output);
   }
 
-  async settle(): Promise<Receipt[]> {
-    return this.#writer.settle();
+  /** Called in the order of the markers, each when nothing in front of it can be rejected any more. */
+  async settle(markerId: number): Promise<Receipt[]> {
+    const receipts = this.#writer.settle();
+    this.#settledId = markerId;
+    this.#wake();
+    return receipts;
   }
 
   committed(receipts: readonly Receipt[]): void {
@@ -96,6 +114,10 @@ export class Quarantine {
   async close(): Promise<void> {
     await this.#writer.close();
     await this.#finisher.stop();
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiters.splice(0)) resolve();
   }
 
   /** The size of every quarantine file of this pipeline, open or closed. */

@@ -50,6 +50,7 @@ export class PipelineTrace {
       signal: new AbortController().signal,
       store: untouched,
       stateDirectory: '',
+      reject: () => Promise.reject(new Error('impossible: a sink that was given nothing')),
     });
   }
 

@@ -5,7 +5,7 @@ import type { FileSystem } from '../../src/file-system.js';
 import { silentLogger } from '../../src/log.js';
 import type { Logger } from '../../src/log.js';
 import { createMetrics } from '../../src/metrics.js';
-import type { SinkContext } from '../../src/pipeline/component.js';
+import type { Rejection, SinkContext } from '../../src/pipeline/component.js';
 import { PositionStore } from '../../src/position/store.js';
 
 export interface ContextOptions {
@@ -17,7 +17,7 @@ export interface ContextOptions {
   signal?: AbortSignal;
 }
 
-export type TestContext = SinkContext & { store: PositionStore };
+export type TestContext = SinkContext & { store: PositionStore; rejections: Rejection[] };
 
 export async function sinkContext(options: ContextOptions): Promise<TestContext> {
   const common = {
@@ -30,5 +30,9 @@ export async function sinkContext(options: ContextOptions): Promise<TestContext>
     drain: new AbortController().signal,
   };
   const store = await PositionStore.open({ ...common, directory: options.directory });
-  return { ...common, component: 'sinks.out', name: 'out', fields: new FieldRegistry(), store };
+  const rejections: Rejection[] = [];
+  const reject = async (rejected: readonly Rejection[]): Promise<void> => {
+    rejections.push(...rejected);
+  };
+  return { ...common, component: 'sinks.out', name: 'out', fields: new FieldRegistry(), store, rejections, reject };
 }

@@ -52,8 +52,8 @@ t.test(
       Buffer.alloc(100_000, '{"a":"\\\\'),
       Buffer.concat([Buffer.alloc(100_000, 'é€😀x'), Buffer.from([0xff])]),
     ];
-    for (const raw of raws) await quarantine.write([entry(raw)]);
-    await quarantine.settle();
+    for (const raw of raws) await quarantine.write([entry(raw)], 0);
+    await quarantine.settle(1);
     const entries = read(directory);
     for (const [i, raw] of raws.entries()) {
       const { raw: text, raw_base64: base64 } = entries[i] as { raw?: string; raw_base64?: string };
@@ -72,8 +72,8 @@ t.test('bytes come back exactly: text as text, anything else as base64', async (
   const directory = t.testdir();
   const { quarantine } = await open(directory, 1e9);
   const binary = Buffer.from([0xff, 0, 0xed, 0xa0, 0x80]);
-  await quarantine.write([entry('text \u2028 "x"\0'), entry(binary), entry('cut', 99)]);
-  await quarantine.settle();
+  await quarantine.write([entry('text \u2028 "x"\0'), entry(binary), entry('cut', 99)], 0);
+  await quarantine.settle(1);
   const entries = read(directory);
   t.match(entries[0], {
     raw: 'text \u2028 "x"\0',
@@ -92,14 +92,36 @@ t.test('when it is full the pipeline waits, says so, and goes on when someone ma
   const directory = t.testdir();
   const logged: string[] = [];
   const { quarantine } = await open(directory, 2000, logged);
-  await quarantine.write([entry('x'.repeat(1000))]);
-  await quarantine.settle();
+  await quarantine.write([entry('x'.repeat(1000))], 0);
+  await quarantine.settle(1);
   let isAccepted = false;
-  const writing = quarantine.write([entry('y'.repeat(1500))]).then(() => (isAccepted = true));
+  const writing = quarantine.write([entry('y'.repeat(1500))], 0).then(() => (isAccepted = true));
   await until('it says that it waits', () => logged.some((line) => line.includes('QUARANTINE_FULL')));
   t.equal(isAccepted, false);
   for (const name of readdirSync(directory))
     if (name.startsWith('p.quarantine')) unlinkSync(join(directory, name));
   await writing;
+  await quarantine.close();
+});
+
+t.test('what came after a marker is written only when that marker is settled', async (t) => {
+  const { quarantine } = await open(t.testdir(), 1e9);
+  await quarantine.write([entry('before')], 0);
+  let isWritten = false;
+  const after = quarantine.write([entry('after')], 1).then(() => (isWritten = true));
+  await quarantine.write([entry('also before')], 0);
+  t.equal(isWritten, false);
+  const [receipt] = await quarantine.settle(1);
+  await after;
+  const [next] = await quarantine.settle(2);
+  const texts = read(t.testdirName).map(({ raw }) => raw);
+  t.strictSame(texts, ['before', 'also before', 'after']);
+  const bytes = readFileSync(join(t.testdirName, 'p.quarantine.jsonl'));
+  t.equal(
+    linesOf(bytes.subarray(0, receipt?.length)).length,
+    2,
+    'the receipt of the first marker ends before it',
+  );
+  t.equal(next?.length, bytes.length);
   await quarantine.close();
 });

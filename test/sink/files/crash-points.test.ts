@@ -93,7 +93,7 @@ async function live(directory: string, mode: Mode, dieAt: number): Promise<numbe
   return changes();
 
   async function commit(next: number): Promise<void> {
-    const receipts = await sink.settle({ kind: 'marker', id: 1, position: undefined });
+    const receipts = await sink.settle({ kind: 'marker', id: 1, position: undefined, isCaughtUp: true });
     await store.commit(positionOf(next), receipts);
     sink.committed(receipts);
   }

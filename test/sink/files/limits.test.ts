@@ -31,7 +31,7 @@ function sinkIn(t: Test, options: Record<string, unknown>) {
     await store.markRunning();
     const write = (more: readonly string[]) => sink.write(batchOf(more.map((tag) => ({ tag, line: tag }))));
     const commit = async () => {
-      const receipts = await sink.settle({ kind: 'marker', id: 1, position: undefined });
+      const receipts = await sink.settle({ kind: 'marker', id: 1, position: undefined, isCaughtUp: true });
       await store.commit({ paths: [], readFrom: 'beginning' }, receipts);
       sink.committed(receipts);
     };

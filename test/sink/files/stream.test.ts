@@ -290,7 +290,12 @@ for (const path of ['{{ tag }}.log', '{{ tag }}.%Y.log']) {
         await store.markRunning();
         for (const half of ['a', 'b']) {
           await sink.write(batchOf([{ tag: 'x', line: `${i}${half}` }]));
-          const receipts = await sink.settle({ kind: 'marker', id: 1, position: undefined });
+          const receipts = await sink.settle({
+            kind: 'marker',
+            id: 1,
+            position: undefined,
+            isCaughtUp: true,
+          });
           await store.commit(positionOf(), receipts);
           sink.committed(receipts);
         }
