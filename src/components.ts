@@ -8,6 +8,7 @@ import { sampleProcessor } from './processor/sample.js';
 import { setProcessor } from './processor/set.js';
 import { tagProcessor } from './processor/tag.js';
 import { truncateProcessor } from './processor/truncate.js';
+import { elasticsearchSink } from './sink/elasticsearch/index.js';
 import { filesSink } from './sink/files/index.js';
 import { stdoutSink } from './sink/stdout.js';
 import { fileSource } from './source/file/index.js';
@@ -27,5 +28,6 @@ export const components: readonly ComponentDefinition[] = [
   redactProcessor,
   truncateProcessor,
   filesSink,
+  elasticsearchSink,
   stdoutSink,
 ];

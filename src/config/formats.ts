@@ -7,6 +7,7 @@ import { parseFieldPath } from '../event/field-path.js';
 import { CHANGES, TESTS } from '../event/modifiers.js';
 import { parseTemplate } from '../event/template.js';
 import type { Fault } from '../event/fault.js';
+import { parseIndexTemplate } from '../sink/elasticsearch/index-name.js';
 import { parsePathTemplate } from '../sink/files/path-template.js';
 import { closest } from './closest.js';
 import { BYTE_UNITS, DURATION_UNITS, parseBytes, parseDuration } from './units.js';
@@ -49,6 +50,16 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     expected: 'a relative path such as `{{ tag }}.%Y%m%d.log`',
     check: (value) => faultsOf(parsePathTemplate(String(value))),
     editor: { pattern: `^[^/]|${ENV_PATTERN}` },
+  },
+  'index-template': {
+    expected: 'the name of an index such as `audit-{{ tag }}-%Y.%m.%d`',
+    check: (value) => faultsOf(parseIndexTemplate(String(value))),
+    editor: { pattern: `^[a-z0-9]|${ENV_PATTERN}` },
+  },
+  url: {
+    expected: 'an address such as `https://es-1.example.com:9200`',
+    check: (value) => checkUrl(String(value)),
+    editor: { pattern: `^https?://|${ENV_PATTERN}` },
   },
   when: {
     expected: 'a condition such as `{ stage: RequestReceived }`',
@@ -133,6 +144,17 @@ function unitFormat(
     return fault(text === `${number}${unit}` ? 'too large' : 'no space stands between number and unit');
   };
   return { expected, check, editor: { pattern: `^[0-9]{1,15}(${names.join('|')})$|${ENV_PATTERN}` } };
+}
+
+function checkUrl(text: string): Fault[] {
+  const fault = (message: string, hint: string): Fault[] => [{ code: 'CONFIG_VALUE', message, hint }];
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text))
+    return fault('this is no address of a server', 'write for example `https://es-1.example.com:9200`');
+  const { username, password, search, hash } = new URL(text);
+  if (username !== '' || password !== '')
+    return fault('an address holds no user and no password', 'use `auth`: what stands here gets into logs');
+  if (search !== '' || hash !== '') return fault('an address holds no `?` and no `#`', 'take it away');
+  return [];
 }
 
 function checkGlob(glob: string): Fault[] {

@@ -27,6 +27,11 @@ export const duration = (text: UnitText): TString => Type.String({ ...text, form
 export const field = (text: OptionText): TString => Type.String({ ...text, format: 'field' });
 /** An absolute path of a file. */
 export const file = (text: OptionText): TString => Type.String({ ...text, format: 'file' });
+/** The address of a server: `http` or `https`, without a user and a password. */
+export const url = (text: OptionText): TString => Type.String({ ...text, format: 'url' });
+/** The name of an index in which `{{ }}` become values and strftime letters event time. */
+export const indexTemplate = (text: OptionText): TString =>
+  Type.String({ ...text, format: 'index-template' });
 /** `{{ field ?? "text" }}` in ordinary text. */
 export const template = (text: OptionText): TString => Type.String({ ...text, format: 'template' });
 /** A relative path in which each `{{ }}` becomes part of one path segment and strftime letters stand for event time. */

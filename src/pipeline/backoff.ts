@@ -11,6 +11,7 @@ import type { PipelineMetrics } from '../metrics.js';
 const FIRST_DELAY_MS = 20;
 const LONGEST_DELAY_MS = 2_000;
 const REMIND_EVERY_MS = 30_000;
+const LONGEST_ASKED_MS = 60_000;
 
 export interface RetryOptions {
   /** Who waits: `sinks.namespaces`, `state`. */
@@ -26,6 +27,12 @@ export interface RetryOptions {
 /** Delay before try `attempt` (from 1), in milliseconds: uniform between 0 and a bound that doubles up to 2 s. */
 export function retryDelayMs(attempt: number, random: () => number): number {
   return random() * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt, 20));
+}
+
+/** How long a server asked to be left alone; what it says may be wrong, so it is believed up to a minute. */
+function askedDelayMs(error: unknown): number {
+  const asked = error instanceof Error && 'retryAfterMs' in error ? error.retryAfterMs : 0;
+  return typeof asked === 'number' ? Math.min(asked, LONGEST_ASKED_MS) : 0;
 }
 
 /** Trying again changes nothing: the pipeline has to start again or to halt, or there is a bug. */
@@ -122,7 +129,8 @@ export async function retry<T>(
         }
         waiting.remind(options, `could not ${action}, trying again`, error);
         await relieveDescriptors(error);
-        await sleep(retryDelayMs(attempt, random), undefined, { signal });
+        const delayMs = askedDelayMs(error) + retryDelayMs(attempt, random);
+        await sleep(delayMs, undefined, { signal });
       }
     }
   } finally {

@@ -1,20 +1,16 @@
 // Makes large fields small: what does not fit is taken out, and the event says so, with the size and the hash of what
 // was there, so that a copy from elsewhere can be compared.
-import { createHash } from 'node:crypto';
 import { bytes, field, listOf, optional, Type, when } from '../config/schema.js';
 import { bytesOf } from '../config/units.js';
 import { SLOT_STRIDE } from '../event/batch.js';
 import type { EventBatch } from '../event/batch.js';
-import { fromText } from '../event/byte-string.js';
 import { formatFieldPath } from '../event/field-path.js';
 import { isStringAt } from '../event/json-members.js';
-import { newValueTree, setMembers, jsonString } from '../event/json-set.js';
+import { markTruncated, truncatedValue } from '../event/truncated.js';
 import { defineProcessor } from '../pipeline/component.js';
 import { compileEdit } from './edit-events.js';
 import { compileOptionalWhen, fieldOf } from './validated.js';
 
-/** The key that stands for a body that was taken out, and the annotation that names the fields. */
-const MARK = 'headgate.io/truncated';
 const ELLIPSIS = '…';
 
 export const truncateProcessor = defineProcessor({
@@ -62,11 +58,18 @@ export const truncateProcessor = defineProcessor({
       const ranges = tooLarge(batch, i);
       for (const { start, end } of ranges) {
         const value = batch.data.subarray(start, end);
-        edits.replace(start, end, isStringAt(reader, start) ? shortened(value, maxBytes) : markerOf(value));
+        edits.replace(
+          start,
+          end,
+          isStringAt(reader, start) ? shortened(value, maxBytes) : truncatedValue(value),
+        );
       }
-      const names = jsonString(fromText(ranges.map(({ name }) => name).join(',')));
-      const mark = newValueTree([{ path: ['annotations', MARK], value: names }]);
-      setMembers(reader, at, mark, edits);
+      markTruncated(
+        reader,
+        at,
+        ranges.map(({ name }) => name),
+        edits,
+      );
     });
     return { process };
   },
@@ -76,11 +79,6 @@ interface Range {
   start: number;
   end: number;
   name: string;
-}
-
-function markerOf(value: Buffer): Buffer {
-  const sha256 = createHash('sha256').update(value).digest('hex');
-  return Buffer.from(JSON.stringify({ [MARK]: { bytes: value.length, sha256 } }));
 }
 
 /** The beginning of a JSON string, as a JSON string of at most `maxBytes`: no escape and no character is cut apart. */

@@ -34,5 +34,13 @@ export async function sinkContext(options: ContextOptions): Promise<TestContext>
   const reject = async (rejected: readonly Rejection[]): Promise<void> => {
     rejections.push(...rejected);
   };
-  return { ...common, component: 'sinks.out', name: 'out', fields: new FieldRegistry(), store, rejections, reject };
+  return {
+    ...common,
+    component: 'sinks.out',
+    name: 'out',
+    fields: new FieldRegistry(),
+    store,
+    rejections,
+    reject,
+  };
 }

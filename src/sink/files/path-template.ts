@@ -181,12 +181,13 @@ function renderLetter(letter: string, date: Date): string {
 
 /**
  * The path of an event, relative to `base_dir`, and its group: the same without the time. `values` are in order of
- * the template's value parts; without them it is the path of the overflow file.
+ * the template's value parts, and `encode` makes them fit; without them it is the path of the overflow file.
  */
 export function renderPath(
   template: PathTemplate,
   slice: TimeSlice,
   values: readonly string[] | undefined,
+  encode = encodeValue,
 ): { key: string; group: string } {
   let key = '';
   let group = '';
@@ -198,7 +199,7 @@ export function renderPath(
     }
     let text = OVERFLOW;
     if (part.kind === 'text') ({ text } = part);
-    else if (values) text = encodeValue(values[next++] ?? '', part.limit);
+    else if (values) text = encode(values[next++] ?? '', part.limit);
     key += text;
     group += text;
   }

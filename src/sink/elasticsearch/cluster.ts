@@ -1,0 +1,179 @@
+// The edge to the servers: one request, one answer, whatever its status. Requests go through the transport of
+// Elastic's client (nodes in turn, dead ones last, TLS), which is loaded when a pipeline first needs it: it costs
+// 0.3 s and 37 MB. What goes wrong on the way is a fault, and then nobody knows what became of the request.
+import { readFile } from 'node:fs/promises';
+import type { Client } from '@elastic/elasticsearch';
+import { millisecondsOf } from '../../config/units.js';
+import { HaltError } from '../../errors.js';
+import { compileAuthorization } from './credentials.js';
+import type { ElasticsearchOptions } from './options.js';
+
+/** Answers are read up to this size: 10,000 events that are all rejected, in the server's words, are a tenth of it. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+type ClientOptions = ConstructorParameters<typeof Client>[0];
+
+export interface ClusterRequest {
+  method: 'GET' | 'POST' | 'PUT';
+  /** With its query. */
+  path: string;
+  /** JSON, or lines of it. */
+  body?: Buffer | object;
+}
+
+export interface Answer {
+  status: number;
+  /** Parsed where the server says that it is JSON, else text. */
+  body: unknown;
+  /** What the server says in `Retry-After`. */
+  retryAfterMs: number;
+}
+
+/** A request without an answer, or one that has to wait. Carries no credentials and nothing of an event. */
+export class ClusterFault extends Error {
+  /** Not to be tried again before. */
+  readonly retryAfterMs: number;
+
+  constructor(message: string, retryAfterMs = 0) {
+    super(message);
+    this.name = 'ClusterFault';
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+export class Cluster {
+  readonly #options: ElasticsearchOptions;
+  readonly #authorization: () => Promise<string | undefined>;
+  readonly #signal: AbortSignal;
+  readonly #timeoutMs: number;
+  #client: Promise<{ client: Client; certificates: string }> | undefined;
+
+  /** Requests end when `signal` aborts. Does no I/O. */
+  constructor(options: ElasticsearchOptions, component: string, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+    this.#timeoutMs = millisecondsOf(options.request_timeout);
+    this.#authorization = compileAuthorization(options.auth, process.env, component);
+  }
+
+  /** Throws `ClusterFault` where there was no answer, and `HaltError` where there never will be one. */
+  async request({ method, path, body }: ClusterRequest): Promise<Answer> {
+    const abort = new AbortController();
+    const stop = (): void => {
+      abort.abort();
+    };
+    const timer = setTimeout(stop, this.#timeoutMs);
+    this.#signal.addEventListener('abort', stop);
+    try {
+      const { client } = await (this.#client ??= this.#connect());
+      const authorization = await this.#authorization();
+      const headers = {
+        // Not the client's own type, which names a version that servers before 9 refuse.
+        'content-type': Buffer.isBuffer(body) ? 'application/x-ndjson' : 'application/json',
+        accept: 'application/json',
+        ...(authorization !== undefined && { authorization }),
+      };
+      const content = body === undefined ? {} : Buffer.isBuffer(body) ? { bulkBody: body } : { body };
+      // The client's own time limits end at the first byte of an answer.
+      const settings = { meta: true, headers, signal: abort.signal } as const;
+      const answer = await client.transport.request({ method, path, ...content }, settings);
+      return answerOf(answer.statusCode ?? 0, answer.headers ?? {}, answer.body);
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      if (error instanceof HaltError) throw error;
+      const response = responseOf(error);
+      if (response) return answerOf(response.statusCode, response.headers ?? {}, response.body);
+      await this.#renew();
+      throw new ClusterFault(describe(error, abort.signal.aborted ? this.#timeoutMs : undefined));
+    } finally {
+      clearTimeout(timer);
+      this.#signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** May be called twice. */
+  async close(): Promise<void> {
+    const connected = await this.#client?.catch(() => undefined);
+    this.#client = undefined;
+    await connected?.client.close();
+  }
+
+  async #connect(): Promise<{ client: Client; certificates: string }> {
+    const { nodes, flavor, tls, compression } = this.#options;
+    const [ca, cert, key] = await this.#certificates();
+    const { Client, SniffingTransport } = await import('@elastic/elasticsearch');
+    // Whoever says `opensearch` knows that it is not Elasticsearch.
+    class AnyTransport extends SniffingTransport {
+      constructor(options: ConstructorParameters<typeof SniffingTransport>[0]) {
+        const unchecked = { ...options };
+        delete unchecked.productCheck;
+        super(unchecked);
+      }
+    }
+    const isTls = ca !== undefined || cert !== undefined;
+    const options: ClientOptions = {
+      nodes,
+      maxRetries: 0,
+      compression: compression === 'gzip',
+      maxResponseSize: MAX_ANSWER_BYTES,
+      maxCompressedResponseSize: MAX_ANSWER_BYTES,
+      enableMetaHeader: false,
+      ...(isTls && {
+        tls: { ...(ca && { ca }), ...(cert && { cert, key }) },
+      }),
+      ...(tls.ca_fingerprint !== undefined && { caFingerprint: tls.ca_fingerprint }),
+      ...(flavor === 'opensearch' && { Transport: AnyTransport }),
+    };
+    return { client: new Client(options), certificates: [ca, cert, key].join('\n') };
+  }
+
+  async #certificates(): Promise<(string | undefined)[]> {
+    const { ca_file, cert_file, key_file } = this.#options.tls;
+    const read = async (path: string | undefined) =>
+      path === undefined ? undefined : readFile(path, 'utf8');
+    return Promise.all([ca_file, cert_file, key_file].map(read));
+  }
+
+  /** After a fault: certificates that were renewed meanwhile are used from now on. */
+  async #renew(): Promise<void> {
+    const before = this.#client;
+    const connected = await before?.catch(() => undefined);
+    const certificates = await this.#certificates().catch(() => undefined);
+    if (connected && (!certificates || certificates.join('\n') === connected.certificates)) return;
+    if (this.#client === before) this.#client = undefined;
+    // Without waiting: other requests may still be under way through it.
+    connected?.client.close().catch(() => undefined); // It has no more use, closed or not.
+  }
+}
+
+interface Response {
+  statusCode: number;
+  headers?: Readonly<Record<string, string | string[] | undefined>>;
+  body?: unknown;
+}
+
+/** The answer that the client has made an error of. */
+function responseOf(error: unknown): Response | undefined {
+  if (!(error instanceof Error) || error.name !== 'ResponseError') return undefined;
+  return (error as Error & { meta?: Response }).meta;
+}
+
+function answerOf(status: number, headers: NonNullable<Response['headers']>, body: unknown): Answer {
+  return { status, body, retryAfterMs: retryAfterMs(headers['retry-after']) };
+}
+
+/** RFC 9110 §10.2.3: seconds, or a date. */
+function retryAfterMs(value: string | string[] | undefined): number {
+  if (typeof value !== 'string') return 0;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return ms > 0 ? ms : 0;
+}
+
+function describe(error: unknown, timeoutMs: number | undefined): string {
+  if (timeoutMs !== undefined) return `no answer within ${timeoutMs / 1000} s`;
+  const name = error instanceof Error ? error.name : '';
+  if (name === 'ProductNotSupportedError')
+    return 'the answer is not from Elasticsearch: is the address right, or is it `flavor: opensearch`?';
+  if (name === 'DeserializationError') return 'the answer is not whole: it is no JSON';
+  return error instanceof Error ? error.message : String(error);
+}

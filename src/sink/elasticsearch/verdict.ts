@@ -1,0 +1,81 @@
+// What an answer to a bulk request means, decided without I/O. Three things can become of an event: it is there (made now,
+// or there already), it has to wait, or it will never be taken. What is the cluster's fault, or the operator's, is
+// never an event's: those wait.
+
+/** One item of an answer, as far as it was asked for. */
+export interface ItemAnswer {
+  status: number;
+  error?: { type?: string; reason?: string; caused_by?: { reason?: string } };
+}
+
+export type ItemVerdict = 'done' | 'wait' | 'rejected';
+
+/**
+ * 400 and 404 that say nothing about the event: an index that is closed, missing and not made by itself, or not made
+ * because the cluster may have no more shards (elastic/elasticsearch `ShardLimitValidator`), rights.
+ */
+const NOT_THE_EVENT = new Set([
+  'cluster_block_exception',
+  'index_closed_exception',
+  'index_not_found_exception',
+  'invalid_alias_name_exception',
+  'no_shard_available_action_exception',
+  'security_exception',
+  'unavailable_shards_exception',
+  'validation_exception',
+]);
+
+export function judgeItem({ status, error }: ItemAnswer): ItemVerdict {
+  if ((status >= 200 && status < 300) || status === 409) return 'done';
+  if (status === 401 || status === 403 || status === 429 || status >= 500 || status < 400) return 'wait';
+  return NOT_THE_EVENT.has(error?.type ?? '') ? 'wait' : 'rejected';
+}
+
+/** The items of an answer, in the order of the request; undefined where it is not a whole answer for `count` items. */
+export function itemsOf(body: unknown, count: number): ItemAnswer[] | undefined {
+  const items: unknown = isObject(body) ? body['items'] : undefined;
+  if (!Array.isArray(items) || items.length !== count) return undefined;
+  const answers: ItemAnswer[] = [];
+  for (const item of items as unknown[]) {
+    const answer: unknown = isObject(item) ? item['create'] : undefined;
+    if (!isObject(answer) || typeof answer['status'] !== 'number') return undefined;
+    answers.push(answer as unknown as ItemAnswer);
+  }
+  return answers;
+}
+
+/** What is to be done about a whole request that was answered with `status`, not 200. */
+export type RequestVerdict =
+  /** It was not looked at: send the same again. */
+  | 'again'
+  /** Nobody knows what became of it. */
+  | 'unknown'
+  /** It is too large, or one event makes all of it unreadable: send smaller parts. */
+  | 'split';
+
+export function judgeRequest(status: number, body: unknown): RequestVerdict {
+  if (status === 413) return 'split';
+  // Only the server itself names an error's type; a proxy's 400 says nothing about any event.
+  if (status === 400 && errorType(body) !== undefined)
+    return NOT_THE_EVENT.has(errorType(body) ?? '') ? 'again' : 'split';
+  return status === 401 || status === 403 || status === 429 ? 'again' : 'unknown';
+}
+
+/** The type that the server gives an error of a whole request. */
+export function errorType(body: unknown): string | undefined {
+  const error = isObject(body) ? body['error'] : undefined;
+  const type = isObject(error) ? error['type'] : undefined;
+  return typeof type === 'string' ? type : undefined;
+}
+
+const LONGEST_REASON = 500;
+
+/** An item's error in the server's words, for the quarantine. They can quote the event. */
+export function describeError({ status, error }: ItemAnswer): string {
+  const reasons = [error?.reason, error?.caused_by?.reason].filter((reason) => typeof reason === 'string');
+  return `${status} ${error?.type ?? 'without a reason'}: ${reasons.join('; ')}`.slice(0, LONGEST_REASON);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
