@@ -15,6 +15,14 @@ export function truncatedValue(value: Buffer): Buffer {
   return Buffer.from(JSON.stringify({ [TRUNCATED]: { bytes: value.length, sha256 } }));
 }
 
+const TRUNCATED_VALUE = /^\{"headgate\.io\/truncated":\{"bytes":\d+,"sha256":"[0-9a-f]{64}"\}\}$/;
+const LONGEST_VALUE = 128;
+
+/** Whether a value is what stands in the place of another, and nothing but that. */
+export function isTruncatedValue(value: Buffer): boolean {
+  return value.length <= LONGEST_VALUE && TRUNCATED_VALUE.test(value.toString('latin1'));
+}
+
 /** Adds to `edits` the annotation of the event whose brace is at `at`: `names` are the fields that lost something. */
 export function markTruncated(
   reader: JsonReader,

@@ -23,6 +23,11 @@ export interface Item {
   readonly origin: LineOrigin;
 }
 
+/** The first line of an item. Both are of characters that JSON needs not escape. */
+export function actionOf(index: string, id: string): string {
+  return `{"create":{"_index":"${index}","_id":"${id}"}}\n`;
+}
+
 /** Bodies of full size; what is larger is made for one request. */
 export class BodyPool {
   readonly #pool: BufferPool;
@@ -89,14 +94,20 @@ export class BulkBatch {
     }
   }
 
-  /** Notes that a line, which is the batch's from now on, is to go to the quarantine. */
+  /** Notes that a line is to go to the quarantine; of one that was noted before only why changes. */
   reject(
     { path, origin, event }: Pick<Item, 'path' | 'origin' | 'event'>,
-    raw: Buffer,
+    line: Buffer,
     sink: string,
     detail: string,
   ): void {
+    const noted = this.rejections.find((each) => each.event === event);
+    if (noted) {
+      noted.entry.detail = detail;
+      return;
+    }
     const { offset } = origin;
+    const raw = Buffer.from(line);
     const entry: QuarantineEntry = {
       reason: 'rejected',
       path,

@@ -5,22 +5,24 @@ import { retry } from '../../pipeline/backoff.js';
 import type { RetryOptions } from '../../pipeline/backoff.js';
 import type { SinkContext } from '../../pipeline/component.js';
 import { RareLog } from '../../source/file/rare-log.js';
-import { BulkBatch } from './bulk-batch.js';
+import { actionOf, BulkBatch } from './bulk-batch.js';
 import type { Item } from './bulk-batch.js';
 import { ClusterFault } from './cluster.js';
 import type { Answer, ClusterRequest } from './cluster.js';
 import { withoutBodies } from './document.js';
-import { AdaptiveLimit } from './limit.js';
+import { AdaptiveLimit, RequestSize } from './limit.js';
 import { findPresent } from './lookup.js';
 import { describeError, errorType, itemsOf, judgeItem, judgeRequest } from './verdict.js';
-import type { ItemAnswer } from './verdict.js';
 
 /** Only what is read of an answer is asked for: of an event that was taken it is 25 bytes. */
 const BULK_PATH =
   '/_bulk?timeout=30s&filter_path=items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason,error,status';
 
-/** A server that refuses less is not tried with less: single events are judged on their own. */
-const SMALLEST_LIMIT_BYTES = 64 * 1024;
+/** So often a request is refused for want of room before it is sent in parts. */
+const REFUSALS_BEFORE_SPLIT = 5;
+
+/** Behind the id of an event that was sent without its bodies because it was rejected with them. */
+const REDUCED_SUFFIX = '-reduced';
 
 export interface DeliveryOptions {
   request: (request: ClusterRequest) => Promise<Answer>;
@@ -41,12 +43,20 @@ interface Remainder {
   cause: string;
 }
 
+/** A rejected item, and its document without bodies. */
+interface Reduced {
+  item: Item;
+  line: Buffer;
+  document: Buffer;
+}
+
 export class Delivery {
   readonly #options: DeliveryOptions;
   readonly #limit: AdaptiveLimit;
+  /** How large requests should be. */
+  readonly size = new RequestSize();
   readonly #retry: RetryOptions;
   readonly #rareLog: RareLog;
-  #maxRequestBytes = Infinity;
 
   constructor(options: DeliveryOptions) {
     const { context, maxInFlight } = options;
@@ -59,11 +69,6 @@ export class Delivery {
     });
   }
 
-  /** How large a request may be, as far as that was learnt from a server that refused one. */
-  get maxRequestBytes(): number {
-    return this.#maxRequestBytes;
-  }
-
   /** Rejects only when the pipeline ends. */
   async deliver(batch: BulkBatch): Promise<void> {
     await this.#deliver(batch, batch.items, batch.isUnsure);
@@ -73,22 +78,41 @@ export class Delivery {
   async #deliver(batch: BulkBatch, items: Item[], isUnsure: boolean): Promise<void> {
     const { request, context } = this.#options;
     let rest: Remainder = { items, isUnsure, isSplit: false, isPressed: false, cause: '' };
+    let refusals = 0;
+    const reduced: Reduced[] = [];
     await retry(this.#retry, 'deliver events', () =>
       this.#limit.run(context.signal, async () => {
         if (rest.isUnsure) rest = await this.#absent(batch, rest);
-        if (rest.items.length === 0) return;
-        rest.isUnsure = true; // Until there is an answer.
+        const sent = rest.items.length;
+        if (sent === 0) return;
         const body = batch.request(rest.items);
+        rest.isSplit = sent > 1 && body.length > this.size.maxBytes;
+        if (rest.isSplit) return;
+        rest.isUnsure = true; // Until there is an answer.
         const answer = await request({ method: 'POST', path: BULK_PATH, body });
-        rest = this.#read(batch, rest.items, answer);
-        if (rest.isPressed) this.#limit.lower();
-        else if (answer.status === 200) this.#limit.raise();
-        if (answer.status === 413) this.#maxRequestBytes = Math.max(SMALLEST_LIMIT_BYTES, body.length / 2);
+        rest = this.#read(batch, rest.items, answer, reduced);
+        this.#learn(answer, rest, body.length);
+        // A cluster can have so little room that this request never fits, however long it waits.
+        refusals = rest.isPressed && rest.items.length === sent ? refusals + 1 : 0;
+        if (refusals === REFUSALS_BEFORE_SPLIT) this.size.noRoom(body.length);
         if (rest.items.length > 0 && !rest.isSplit)
           throw new ClusterFault(`${rest.items.length} events wait: ${rest.cause}`, answer.retryAfterMs);
       }),
     );
-    if (rest.isSplit) await this.#deliverParts(batch, rest);
+    if (rest.isSplit) await this.#deliverParts(batch, rest, reduced);
+    if (reduced.length === 0) return;
+    const again = batchOf(reduced, batch);
+    await this.#deliver(again, again.items, true);
+  }
+
+  #learn({ status }: Answer, rest: Remainder, bytes: number): void {
+    if (status === 413) this.size.tooLarge(bytes);
+    if (rest.isPressed) {
+      this.#limit.lower();
+    } else if (status === 200) {
+      this.#limit.raise();
+      this.size.fit();
+    }
   }
 
   /** What is left when those that are there are left out. */
@@ -100,7 +124,7 @@ export class Delivery {
   }
 
   /** What is left when an answer was read. */
-  #read(batch: BulkBatch, items: Item[], { status, body }: Answer): Remainder {
+  #read(batch: BulkBatch, items: Item[], { status, body }: Answer, reduced: Reduced[]): Remainder {
     if (status !== 200) {
       const verdict = judgeRequest(status, body);
       return {
@@ -125,7 +149,14 @@ export class Delivery {
       const item = items[k];
       const verdict = judgeItem(answer);
       if (!item || verdict === 'done') return [];
-      if (verdict === 'rejected') this.#reject(batch, item, answer);
+      if (verdict === 'rejected')
+        this.#reject(
+          batch,
+          item,
+          `${answer.status} ${answer.error?.type ?? ''}`,
+          describeError(answer),
+          reduced,
+        );
       return verdict === 'wait' ? [{ item, answer }] : [];
     });
     const [first] = waiting;
@@ -138,33 +169,36 @@ export class Delivery {
     return rest;
   }
 
-  async #deliverParts(batch: BulkBatch, { items, isUnsure, cause }: Remainder): Promise<void> {
+  async #deliverParts(
+    batch: BulkBatch,
+    { items, isUnsure, cause }: Remainder,
+    reduced: Reduced[],
+  ): Promise<void> {
     const [item] = items;
     if (items.length > 1) {
       const half = Math.ceil(items.length / 2);
       await this.#deliver(batch, items.slice(0, half), isUnsure);
       await this.#deliver(batch, items.slice(half), isUnsure);
     } else if (item) {
-      await this.#deliverAlone(batch, item, isUnsure, cause);
+      this.#reject(batch, item, cause, cause, reduced);
     }
   }
 
-  /** An event that is refused although it is alone in its request: without its bodies it may be taken. */
-  async #deliverAlone(batch: BulkBatch, item: Item, isUnsure: boolean, cause: string): Promise<void> {
-    const smaller = withoutBodies(batch.document(item));
+  /**
+   * An event that will never be taken as it is goes to the quarantine. Mostly a body is the reason, which whoever sent the
+   * request has written: so that nobody can hide an event in this way, all but the bodies is sent again.
+   */
+  #reject(batch: BulkBatch, item: Item, cause: string, detail: string, reduced: Reduced[]): void {
     this.#tell(item, cause);
+    const document = withoutBodies(batch.document(item));
+    const line = batch.lineOf(item);
     batch.reject(
       item,
-      batch.lineOf(item),
+      line,
       this.#options.context.name,
-      smaller ? `${cause}; sent without its bodies` : cause,
+      document ? `${detail}; sent without its bodies` : detail,
     );
-    if (smaller) await this.#deliver(...alone(batch, item, smaller), isUnsure);
-  }
-
-  #reject(batch: BulkBatch, item: Item, answer: ItemAnswer): void {
-    this.#tell(item, `${answer.status} ${answer.error?.type ?? ''}`);
-    batch.reject(item, batch.lineOf(item), this.#options.context.name, describeError(answer));
+    if (document) reduced.push({ item, line, document });
   }
 
   #tell(item: Item, cause: string): void {
@@ -178,14 +212,26 @@ export class Delivery {
   }
 }
 
-/** A request of its own for an item whose document was changed. What is quarantined of it is noted in its first batch. */
-function alone(batch: BulkBatch, item: Item, document: Buffer): [BulkBatch, Item[]] {
-  const action = batch.body.subarray(item.start, item.start + item.documentAt);
-  const body = Buffer.concat([action, document, Buffer.from('\n')]);
-  const single = new BulkBatch(body, batch.after, batch.isUnsure, batch.rejections);
-  single.add({ ...item, start: 0, end: body.length, line: batch.lineOf(item) });
-  return [single, single.items];
+/**
+ * A batch of documents without their bodies. They have ids of their own: after a crash the whole event is not taken for
+ * one that is there, is rejected again, and is in the quarantine for certain.
+ */
+function batchOf(reduced: readonly Reduced[], { after, rejections }: BulkBatch): BulkBatch {
+  const parts = reduced.map(({ item, line, document }) => {
+    const id = `${item.id}${REDUCED_SUFFIX}`;
+    return { item, line, document, id, action: Buffer.from(actionOf(item.index.target, id)) };
+  });
+  const body = Buffer.concat(parts.flatMap(({ action, document }) => [action, document, NEWLINE_BYTES]));
+  const batch = new BulkBatch(body, after, true, rejections);
+  for (const { item, line, document, id, action } of parts) {
+    const start = batch.length;
+    const documentAt = action.length;
+    batch.add({ ...item, id, line, documentAt, start, end: start + documentAt + document.length + 1 });
+  }
+  return batch;
 }
+
+const NEWLINE_BYTES = Buffer.from('\n');
 
 function hintFor(status: number): string {
   if (status === 401) return ': the credentials are not valid, they are read again for each try';

@@ -14,15 +14,13 @@ import { CLOSE_BRACE, isSpace, JsonReader, OPEN_BRACE, QUOTE } from '../../event
 import { jsonString, newValueTree, setMembers } from '../../event/json-set.js';
 import { buildKeyTrie } from '../../event/key-trie.js';
 import { parseTimestamp } from '../../event/timestamp.js';
-import { markTruncated, truncatedValue } from '../../event/truncated.js';
+import { isTruncatedValue, markTruncated, truncatedValue } from '../../event/truncated.js';
 
 const BODIES = ['requestObject', 'responseObject'];
 /** The members of a document that Headgate adds to. */
 const ADDED = ['@timestamp', 'event', 'host', 'log', 'headgate'];
 const MANAGED_FIELDS = 'managedFields';
 const MAX_CACHED_TAGS = 10_000;
-/** A smaller body is not worth taking out: what would stand in its place is half of it. */
-const SMALLEST_BODY_BYTES = 256;
 
 /** A document in two parts: `head`, then `data[start, end)`. */
 export interface DocumentParts {
@@ -194,8 +192,9 @@ export function withoutBodies(document: Buffer): Buffer | undefined {
   const names: string[] = [];
   for (const { key, valueStart, valueEnd } of membersOf(reader, 0)) {
     // What stands in the place of a body is no body any more.
-    if (!BODIES.includes(key) || valueEnd - valueStart < SMALLEST_BODY_BYTES) continue;
-    edits.replace(valueStart, valueEnd, truncatedValue(line.subarray(valueStart, valueEnd)));
+    const value = line.subarray(valueStart, valueEnd);
+    if (!BODIES.includes(key) || isTruncatedValue(value)) continue;
+    edits.replace(valueStart, valueEnd, truncatedValue(value));
     names.push(key);
   }
   if (names.length === 0) return undefined;

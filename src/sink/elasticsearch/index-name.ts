@@ -112,6 +112,13 @@ export class IndexNames {
     return name;
   }
 
+  /** The name that event i has where there is no bound; nothing is remembered. */
+  plain(batch: EventBatch, i: number): string {
+    const values = this.#values.map((value) => value(batch, i));
+    const slice = sliceOf(this.#template.unit, this.#time(batch, i));
+    return fitting(renderPath(this.#template, slice, values, indexNamePart).key);
+  }
+
   #make(values: readonly ByteString[]): IndexName {
     const { key, group } = renderPath(this.#template, this.#slice, values, indexNamePart);
     const own = fitting(key);

@@ -11,7 +11,7 @@ import { NEWLINE } from '../../event/json-reader.js';
 import { defineSink } from '../../pipeline/component.js';
 import type { Sink, SinkContext } from '../../pipeline/component.js';
 import type { Receipt } from '../../position/position.js';
-import { BodyPool, BulkBatch } from './bulk-batch.js';
+import { actionOf, BodyPool, BulkBatch } from './bulk-batch.js';
 import type { Item } from './bulk-batch.js';
 import { Cluster } from './cluster.js';
 import { Delivery } from './delivery.js';
@@ -23,6 +23,7 @@ import type { ElasticsearchOptions } from './options.js';
 
 class ElasticsearchSink implements Sink {
   readonly #context: SinkContext;
+  readonly #firstNode: string;
   readonly #names: IndexNames;
   readonly #encoder: DocumentEncoder;
   readonly #cluster: Cluster;
@@ -47,6 +48,7 @@ class ElasticsearchSink implements Sink {
   constructor(options: ElasticsearchOptions, context: SinkContext) {
     const { batch, max_in_flight: maxInFlight } = options;
     this.#context = context;
+    this.#firstNode = options.nodes[0] ?? '';
     this.#names = new IndexNames(options.index, options.max_indices, options.overflow_index, context.fields);
     const hostName = options.host_name ?? hostname();
     const keepManagedFields = options.keep_managed_fields;
@@ -62,6 +64,10 @@ class ElasticsearchSink implements Sink {
     this.#pool = new BodyPool(this.#maxBytes, maxInFlight);
     const cluster = (this.#cluster = new Cluster(options, context.component, context.signal));
     this.#delivery = new Delivery({ request: (each) => cluster.request(each), maxInFlight, context });
+  }
+
+  destination(batch: EventBatch, i: number): string {
+    return `${this.#firstNode}, ${this.#names.plain(batch, i)}`;
   }
 
   async open(): Promise<void> {}
@@ -132,7 +138,7 @@ class ElasticsearchSink implements Sink {
 
   #append(place: Place, document: DocumentParts, line: Buffer): void {
     const { head, data, start, end, isLine } = document;
-    const action = `{"create":{"_index":"${place.index.target}","_id":"${place.id}"}}\n`;
+    const action = actionOf(place.index.target, place.id);
     const length = action.length + lengthOf(document) + 1;
     const batch = this.#batchFor(length);
     const { body } = batch;
@@ -152,12 +158,12 @@ class ElasticsearchSink implements Sink {
   }
 
   #reject(place: Place, line: Buffer, detail: string): void {
-    this.#batchFor(0).reject(place, Buffer.from(line), this.#context.name, detail);
+    this.#batchFor(0).reject(place, line, this.#context.name, detail);
   }
 
   /** The batch that has room for so many bytes more. */
   #batchFor(bytes: number): BulkBatch {
-    const limit = Math.min(this.#maxBytes, this.#delivery.maxRequestBytes);
+    const limit = Math.min(this.#maxBytes, this.#delivery.size.maxBytes);
     if (this.#batch && this.#batch.length + bytes > limit) this.#send();
     if (!this.#batch) {
       this.#batch = new BulkBatch(this.#pool.take(bytes), this.#lastMarker, !this.#isCaughtUp);

@@ -1,6 +1,34 @@
-// How many requests may be under way: fewer when the cluster says that it is too much, then slowly more again (additive
-// increase, multiplicative decrease, as TCP does it). Never none: a cluster that recovers must be noticed.
+// How many requests may be under way, and how large each: less when the cluster says that it is too much, then slowly
+// more again. Never nothing: a cluster that recovers must be noticed.
 
+/** A server that refuses less is not tried with less: single events are judged on their own. */
+const SMALLEST_BYTES = 4 * 1024;
+const GROWTH = 1.1;
+
+/** How large a request may be, as far as that was learnt from refusals. */
+export class RequestSize {
+  /** What a server never takes is not tried again; what it had no room for may fit later. */
+  #limitBytes = Infinity;
+  #roomBytes = Infinity;
+
+  get maxBytes(): number {
+    return Math.min(this.#limitBytes, this.#roomBytes);
+  }
+  /** So many bytes are more than the server ever takes. */
+  tooLarge(bytes: number): void {
+    this.#limitBytes = Math.max(SMALLEST_BYTES, bytes / 2);
+  }
+  /** For so many bytes there was no room, again and again. */
+  noRoom(bytes: number): void {
+    this.#roomBytes = Math.max(SMALLEST_BYTES, bytes / 2);
+  }
+  /** A request was taken. */
+  fit(): void {
+    this.#roomBytes *= GROWTH;
+  }
+}
+
+/** How many requests may be under way: additive increase, multiplicative decrease, as TCP does it. */
 export class AdaptiveLimit {
   readonly #max: number;
   #limit: number;

@@ -3,7 +3,7 @@ import t from 'tap';
 import { FieldRegistry } from '../../../src/event/fields.js';
 import { DocumentEncoder, withoutBodies } from '../../../src/sink/elasticsearch/document.js';
 import { IndexNames, parseIndexTemplate } from '../../../src/sink/elasticsearch/index-name.js';
-import { AdaptiveLimit } from '../../../src/sink/elasticsearch/limit.js';
+import { AdaptiveLimit, RequestSize } from '../../../src/sink/elasticsearch/limit.js';
 import { checkElasticsearchOptions } from '../../../src/sink/elasticsearch/options.js';
 import type { ElasticsearchOptions } from '../../../src/sink/elasticsearch/options.js';
 import { describeError, itemsOf, judgeItem, judgeRequest } from '../../../src/sink/elasticsearch/verdict.js';
@@ -167,6 +167,23 @@ t.test('under pressure fewer requests are under way, then slowly more, and never
   t.equal(most, 1);
 });
 
+t.test(
+  'a request that is refused makes later ones smaller; what had no room grows again, a limit stays',
+  async (t) => {
+    const size = new RequestSize();
+    t.equal(size.maxBytes, Infinity);
+    size.noRoom(1_000_000);
+    t.equal(size.maxBytes, 500_000);
+    for (let k = 0; k < 20; k++) size.fit();
+    t.ok(size.maxBytes > 1_000_000);
+    size.tooLarge(100_000);
+    for (let k = 0; k < 20; k++) size.fit();
+    t.equal(size.maxBytes, 50_000);
+    size.tooLarge(1);
+    t.equal(size.maxBytes, 4096, 'never nothing');
+  },
+);
+
 function documentOf(event: string, keepManagedFields = false): string | undefined {
   const fields = new FieldRegistry();
   const encoder = new DocumentEncoder({ pipeline: 'p', hostName: 'h"', keepManagedFields }, fields);
@@ -225,15 +242,11 @@ t.test('a document without bodies says so', async (t) => {
   );
   t.match(JSON.parse(smaller?.toString() ?? ''), {
     requestObject: { 'headgate.io/truncated': { bytes: body.length, sha256: /^[0-9a-f]{64}$/ } },
-    responseObject: {},
+    responseObject: { 'headgate.io/truncated': { bytes: 2 } },
     level: 'Request',
-    annotations: { 'headgate.io/truncated': 'requestObject' },
+    annotations: { 'headgate.io/truncated': 'requestObject,responseObject' },
   });
-  t.equal(
-    withoutBodies(Buffer.from('{"level":"Metadata","requestObject":{}}')),
-    undefined,
-    'nothing to take out',
-  );
+  t.equal(withoutBodies(Buffer.from('{"level":"Metadata"}')), undefined, 'nothing to take out');
   t.equal(smaller && withoutBodies(smaller), undefined, 'nothing more to take out');
 });
 

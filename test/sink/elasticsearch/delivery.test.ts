@@ -191,20 +191,31 @@ t.test('what the last run may have sent is looked up, what came later is not', a
   isEachThereOnce(t, fake, [...given, ...lines(5, 100)]);
 });
 
+/** Rejects the events for which it holds, with or without bodies. */
+function rejecting(fake: FakeElasticsearch, isBad: (source: string) => boolean): void {
+  const error = {
+    type: 'document_parsing_exception',
+    reason: 'failed to parse',
+    caused_by: { reason: 'dots' },
+  };
+  fake.guard = (_, exchange) => {
+    if (!exchange) return false;
+    const items = exchange.items.map((item) =>
+      isBad(item.source) ? { create: { status: 400, error } } : exchange.create([item])[0],
+    );
+    exchange.answer(200, { items });
+    return true;
+  };
+}
+
 t.test('an event that will never be taken is rejected with its line, the others are delivered', async (t) => {
   const given = lines(4);
-  const { fake, test } = await deliver(t, given, [
-    ({ items, create, answer }) => {
-      const [bad, ...good] = items;
-      t.ok(bad);
-      const error = {
-        type: 'document_parsing_exception',
-        reason: 'failed to parse',
-        caused_by: { reason: 'dots' },
-      };
-      answer(200, { errors: true, items: [{ create: { status: 400, error } }, ...create(good)] });
-    },
-  ]);
+  const fake = await FakeElasticsearch.start(t);
+  rejecting(fake, (source) => source.includes('"auditID":"0"'));
+  const test = await TestSink.open(t, fake.url);
+  await test.settle();
+  await test.write(given);
+  await test.settle();
   isEachThereOnce(t, fake, given.slice(1));
   const [rejection] = test.context.rejections;
   t.equal(test.context.rejections.length, 1);
@@ -223,6 +234,31 @@ t.test('an event that will never be taken is rejected with its line, the others 
   const [told] = test.logs.filter(({ code }) => code === 'SINK_REJECTED');
   t.match(told, { cause: '400 document_parsing_exception', index: 'audit' });
   t.notMatch(JSON.stringify(told), /failed to parse/, 'the log quotes nothing that may be of an event');
+});
+
+t.test('an event that is rejected for its body can be found without it, also after a crash', async (t) => {
+  const [good = '', bad = ''] = lines(2).map((line, i) =>
+    line.replace(/"data":"x*"/, i === 1 ? '"a":1,"a":2' : '"a":1'),
+  );
+  const fake = await FakeElasticsearch.start(t);
+  rejecting(fake, (source) => source.includes('"a":1,"a":2'));
+  for (let life = 0; life < 2; life++) {
+    const test = await TestSink.open(t, fake.url);
+    await test.write([good, bad]);
+    await test.settle();
+    t.strictSame(
+      test.context.rejections.map(({ entry }) => [entry.raw.toString(), entry.detail]),
+      [[bad, '400 document_parsing_exception: failed to parse; dots; sent without its bodies']],
+      'whoever crashed before it was in the quarantine puts it there',
+    );
+    fake.rollover('audit');
+  }
+  const documents = linesOf(fake).map((line) => JSON.parse(line) as object);
+  t.equal(documents.length, 2);
+  t.match(documents, [
+    { auditID: '0', requestObject: { a: 1 } },
+    { auditID: '1', requestObject: { 'headgate.io/truncated': { bytes: 13 } }, verb: 'get' },
+  ]);
 });
 
 for (const [status, type] of [
@@ -336,11 +372,10 @@ t.test('a request that the server can not read is divided until the event is fou
     fake,
     given.filter((_, i) => i !== 5),
   );
-  t.match(
+  t.strictSame(
     test.context.rejections.map(({ entry }) => entry.raw.toString()),
-    Array.from(test.context.rejections, () => given[5]),
+    [given[5]],
   );
-  t.ok(test.context.rejections.length >= 1);
 });
 
 t.test('renewed credentials are used without a restart', async (t) => {
@@ -499,4 +534,19 @@ t.test('events of one line are told apart by their number', async (t) => {
   await test.writeAsOneLine(lines(3));
   await test.settle();
   t.equal(fake.documents('audit').length, 3);
+});
+
+t.test('a request for which there is never room goes in parts', async (t) => {
+  const given = lines(40);
+  const fake = await FakeElasticsearch.start(t);
+  fake.guard = (_, exchange) => {
+    if (!exchange || exchange.bytes <= 12_000) return false;
+    exchange.answer(429, { error: { type: 'es_rejected_execution_exception' } });
+    return true;
+  };
+  const test = await TestSink.open(t, fake.url);
+  await test.settle();
+  await test.write(given);
+  await test.settle();
+  isEachThereOnce(t, fake, given);
 });
