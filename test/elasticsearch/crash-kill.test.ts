@@ -11,11 +11,11 @@ import type { Running } from '../helpers/headgate.js';
 import { temporaryDirectory } from '../helpers/temporary.js';
 import { until } from '../helpers/until.js';
 
-/** How many kills of Headgate, and half as many of Elasticsearch; the environment enlarges it. */
-const KILLS = Number(process.env['HEADGATE_CRASH_KILLS'] ?? 4);
+/** How many kills of Headgate, and a third as many of Elasticsearch; the environment enlarges it. */
+const KILLS = Number(process.env['HEADGATE_CRASH_KILLS'] ?? 3);
 const LONGEST_LIFE_MS = 1_500;
-const LINES_AT_ONCE = 20;
-const WRITE_EVERY_MS = 50;
+const LINES_AT_ONCE = 10;
+const WRITE_EVERY_MS = 100;
 const DEADLINE_MS = 180_000;
 
 const NAMES = ['audit', 'stream'];
@@ -34,7 +34,7 @@ t.test('after kills of Headgate and of Elasticsearch each line is one document',
   const log = join(root, 'log/audit.log');
   const sinks = NAMES.map(
     (name) =>
-      `  ${name}: { type: elasticsearch, nodes: ['${node.url}'], index: ${name}, batch: { max_bytes: 16KiB, max_age: 50ms } }`,
+      `  ${name}: { type: elasticsearch, nodes: ['${node.url}'], index: ${name}, batch: { max_bytes: 32KiB, max_age: 50ms } }`,
   );
   writeFileSync(
     join(root, 'p.yaml'),
@@ -80,7 +80,7 @@ ${sinks.join('\n')}
     await call(node.url, 'POST', '/stream/_rollover');
   }
   running = startHeadgate(args);
-  for (let kill = 0; kill < Math.ceil(KILLS / 2); kill++) {
+  for (let kill = 0; kill < Math.ceil(KILLS / 3); kill++) {
     await sleep(Math.random() * LONGEST_LIFE_MS);
     await node.kill();
     await node.start();

@@ -2,7 +2,7 @@
 // brace, and without `managedFields`. Nothing is parsed. Of an object with two equal keys Elasticsearch takes nothing, so
 // where an event has one of these keys itself, its object is completed in its place instead.
 import { SLOT_STRIDE } from '../../event/batch.js';
-import type { EventBatch } from '../../event/batch.js';
+import type { EventBatch, LineOrigin } from '../../event/batch.js';
 import { compileTime } from '../../event/audit.js';
 import { fromText, toText } from '../../event/byte-string.js';
 import type { ByteString } from '../../event/byte-string.js';
@@ -49,8 +49,8 @@ export class DocumentEncoder {
   readonly #managedFields = buildKeyTrie([[MANAGED_FIELDS]]);
   readonly #reader = new JsonReader();
   readonly #edits = new JsonEdits();
-  readonly #tags = new Map<ByteString, ByteString>();
-  #path = { file: '', json: '' };
+  readonly #tails = new Map<ByteString, ByteString>();
+  #middle = { file: '', ingested: '', text: '' };
 
   constructor({ pipeline, hostName, keepManagedFields }: DocumentOptions, fields: FieldRegistry) {
     this.#host = jsonString(fromText(hostName));
@@ -62,14 +62,14 @@ export class DocumentEncoder {
     this.#bodies = keepManagedFields ? [] : BODIES.map((name) => fields.slot([name]));
   }
 
-  /** The document of event i; undefined where the event turns out to be broken. `ingested` is a time as JSON text. */
-  encode(batch: EventBatch, i: number, ingested: ByteString): DocumentParts | undefined {
+  /** The document of event i; undefined where the event turns out to be broken. `ingested` is a time as JSON text, `origin` its line's. */
+  encode(batch: EventBatch, i: number, ingested: ByteString, origin: LineOrigin): DocumentParts | undefined {
     const start = batch.starts[i] as number;
     const end = batch.ends[i] as number;
     const isLine = start === batch.lineStarts[i] && end === batch.lineEnds[i];
     const hasAdded = this.#added.some((slot) => isPresent(batch, i, slot));
     if (!hasAdded && !this.#hasManagedFields(batch, i))
-      return behindBrace(this.#head(batch, i, ingested), batch.data, start, end, isLine);
+      return behindBrace(this.#head(batch, i, ingested, origin), batch.data, start, end, isLine);
 
     const reader = this.#reader;
     reader.load(batch.data);
@@ -78,10 +78,10 @@ export class DocumentEncoder {
     // The scan of a line can stop early, and what is broken can't be changed safely.
     if (valueEnd < 0 || reader.space(valueEnd) !== end) return undefined;
     if (!this.#keepManagedFields) this.#cutManagedFields(at);
-    if (hasAdded) setMembers(reader, at, newValueTree(this.#values(batch, i, ingested)), this.#edits);
+    if (hasAdded) setMembers(reader, at, newValueTree(this.#values(batch, i, ingested, origin)), this.#edits);
     const event = this.#edits.apply(batch.data, start, end);
     if (hasAdded) return { head: '', data: event, start: 0, end: event.length, isLine: false };
-    return behindBrace(this.#head(batch, i, ingested), event, 0, event.length, false);
+    return behindBrace(this.#head(batch, i, ingested, origin), event, 0, event.length, false);
   }
 
   #cutManagedFields(at: number): void {
@@ -100,26 +100,29 @@ export class DocumentEncoder {
     });
   }
 
-  // The same as `#values`, written by hand: this is done for each event.
-  #head(batch: EventBatch, i: number, ingested: ByteString): ByteString {
-    const { file, offset } = batch.origin(i);
-    return (
-      `{"@timestamp":${this.#timestamp(batch, i)},"event":{"ingested":${ingested}},"host":{"name":${this.#host}},` +
-      `"log":{"file":{"path":${this.#file(file)}},"offset":${offset}},` +
-      `"headgate":{"pipeline":${this.#pipeline},"tag":${this.#tag(batch.tags[i] ?? '')}}`
-    );
+  // The same as `#values`, written by hand and of few parts: this is done for each event.
+  #head(batch: EventBatch, i: number, ingested: ByteString, { file, offset }: LineOrigin): ByteString {
+    if (this.#middle.file !== file || this.#middle.ingested !== ingested) {
+      const text = `,"event":{"ingested":${ingested}},"host":{"name":${this.#host}},"log":{"file":{"path":${jsonString(fromText(file))}},"offset":`;
+      this.#middle = { file, ingested, text };
+    }
+    return `{"@timestamp":${this.#timestamp(batch, i)}${this.#middle.text}${offset}${this.#tail(batch.tags[i] ?? '')}`;
   }
 
-  #values(batch: EventBatch, i: number, ingested: ByteString): { path: FieldPath; value: ByteString }[] {
-    const { file, offset } = batch.origin(i);
+  #values(
+    batch: EventBatch,
+    i: number,
+    ingested: ByteString,
+    { file, offset }: LineOrigin,
+  ): { path: FieldPath; value: ByteString }[] {
     return [
       { path: ['@timestamp'], value: this.#timestamp(batch, i) },
       { path: ['event', 'ingested'], value: ingested },
       { path: ['host', 'name'], value: this.#host },
-      { path: ['log', 'file', 'path'], value: this.#file(file) },
+      { path: ['log', 'file', 'path'], value: jsonString(fromText(file)) },
       { path: ['log', 'offset'], value: String(offset) },
       { path: ['headgate', 'pipeline'], value: this.#pipeline },
-      { path: ['headgate', 'tag'], value: this.#tag(batch.tags[i] ?? '') },
+      { path: ['headgate', 'tag'], value: jsonOf(batch.tags[i] ?? '') },
     ];
   }
 
@@ -136,21 +139,21 @@ export class DocumentEncoder {
     return `"${new Date(this.#time(batch, i)).toISOString()}"`;
   }
 
-  #file(file: string): ByteString {
-    if (this.#path.file !== file) this.#path = { file, json: jsonString(fromText(file)) };
-    return this.#path.json;
-  }
-
-  /** Elasticsearch takes no text that is not UTF-8. */
-  #tag(tag: ByteString): ByteString {
-    let json = this.#tags.get(tag);
-    if (json === undefined) {
-      json = jsonString(fromText(toText(tag)));
-      if (this.#tags.size >= MAX_CACHED_TAGS) this.#tags.clear();
-      this.#tags.set(tag, json);
+  /** What is behind the offset of an event with this tag. */
+  #tail(tag: ByteString): ByteString {
+    let tail = this.#tails.get(tag);
+    if (tail === undefined) {
+      tail = `},"headgate":{"pipeline":${this.#pipeline},"tag":${jsonOf(tag)}}`;
+      if (this.#tails.size >= MAX_CACHED_TAGS) this.#tails.clear();
+      this.#tails.set(tag, tail);
     }
-    return json;
+    return tail;
   }
+}
+
+/** Elasticsearch takes no text that is not UTF-8. */
+function jsonOf(tag: ByteString): ByteString {
+  return jsonString(fromText(toText(tag)));
 }
 
 function isPresent(batch: EventBatch, i: number, slot: number): boolean {

@@ -116,7 +116,7 @@ class ElasticsearchSink implements Sink {
       path: batch.path,
       origin: batch.origin(i),
     };
-    const document = this.#encoder.encode(batch, i, ingested);
+    const document = this.#encoder.encode(batch, i, ingested, place.origin);
     if (!document) this.#reject(place, line, 'the event is not valid JSON behind its first fields');
     else if (lengthOf(document) <= this.#maxDocumentBytes) this.#append(place, document, line);
     else this.#addLarge(place, document, line);
@@ -147,7 +147,11 @@ class ElasticsearchSink implements Sink {
     at += data.copy(body, at, start, end);
     body[at++] = NEWLINE;
     batch.add({
-      ...place,
+      id: place.id,
+      index: place.index,
+      event: place.event,
+      path: place.path,
+      origin: place.origin,
       start: batch.length,
       end: at,
       documentAt: action.length,

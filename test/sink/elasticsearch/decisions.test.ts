@@ -188,7 +188,7 @@ function documentOf(event: string, keepManagedFields = false): string | undefine
   const fields = new FieldRegistry();
   const encoder = new DocumentEncoder({ pipeline: 'p', hostName: 'h"', keepManagedFields }, fields);
   const { batch } = decode(`${event}\n`, fields, { readAtMs: 1_700_000_000_000 });
-  const document = encoder.encode(batch, 0, '"now"');
+  const document = encoder.encode(batch, 0, '"now"', batch.origin(0));
   return document && document.head + document.data.toString('latin1', document.start, document.end);
 }
 
