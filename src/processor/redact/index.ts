@@ -93,7 +93,7 @@ export const redactProcessor = defineProcessor({
     const process = compileEdit(
       (batch, i) => rules.some((rule) => rule.isWanted(batch, i)) && matches(batch, i),
       (batch) => (reader, at, edits, i) => {
-        for (const rule of rules) if (rule.isWanted(batch, i)) rule.edit(reader, at, edits, batch, i);
+        for (const rule of rules) if (rule.isWanted(batch, i)) rule.edit(reader, at, edits);
       },
     );
     return { open: () => replacement.open(), process };
@@ -104,7 +104,7 @@ export const redactProcessor = defineProcessor({
 interface Rule {
   /** Whether the event can have any: quick, from fields that the scanner has found. */
   isWanted(batch: EventBatch, i: number): boolean;
-  edit(reader: JsonReader, at: number, edits: JsonEdits, batch: EventBatch, i: number): void;
+  edit(reader: JsonReader, at: number, edits: JsonEdits): void;
 }
 
 function secretsRule(
@@ -112,9 +112,8 @@ function secretsRule(
   fields: FieldRegistry,
   replacement: Replacement,
 ): Rule {
+  // The level alone tells of most events that they have no bodies: looking for more would make each scan longer.
   const level = fields.slot(['level']);
-  const resource = compileFieldText(['objectRef', 'resource'], fields, (text) => text);
-  const subresource = compileFieldText(['objectRef', 'subresource'], fields, (text) => text);
   const secrets = new SecretBodies({ withConfigMaps: configmaps });
   const lastApplied = buildKeyTrie([[LAST_APPLIED]]);
   return {
@@ -127,9 +126,12 @@ function secretsRule(
         (name) => name.length === length && batch.data.compare(name, 0, length, start, start + length) === 0,
       );
     },
-    edit(reader, at, edits, batch, i) {
-      const isSecret = secrets.isResource(resource(batch, i), subresource(batch, i));
-      for (const body of membersOf(reader, at)) {
+    edit(reader, at, edits) {
+      const members = membersOf(reader, at);
+      const isSecret = members.some(
+        ({ key, valueStart }) => key === 'objectRef' && secrets.isReference(reader, valueStart),
+      );
+      for (const body of members) {
         if (!BODIES.includes(body.key)) continue;
         const { valueStart } = body;
         if (isSecret || secrets.isBody(reader, valueStart)) {

@@ -8,14 +8,12 @@ import type { ByteString } from '../../event/byte-string.js';
 import { isObjectAt, PathMembers, stringAt } from '../../event/json-members.js';
 import type { JsonReader } from '../../event/json-reader.js';
 
-/** Resources, and resource/subresource, whose bodies are confidential, and the kinds of those bodies. */
+/** Resources, with all that is below them, and resource/subresource, whose bodies are confidential, and their kinds. */
 const RESOURCES = [
   'secrets',
   'tokenreviews',
   'serviceaccounts/token',
   'certificatesigningrequests',
-  'certificatesigningrequests/approval',
-  'certificatesigningrequests/status',
   'oauthaccesstokens',
   'oauthauthorizetokens',
   'useroauthaccesstokens',
@@ -39,6 +37,8 @@ const KINDS = [
 ];
 const CONFIG_MAPS = { resources: ['configmaps'], kinds: ['ConfigMap', 'ConfigMapList'] };
 
+const RESOURCE = new PathMembers(['resource']);
+const SUBRESOURCE = new PathMembers(['subresource']);
 const KIND_PATHS = [new PathMembers(['kind']), new PathMembers(['items', 'kind'])];
 
 /** The annotation that holds a whole object as it was last applied, with all that it contains. */
@@ -54,24 +54,29 @@ export class SecretBodies {
     this.#kinds = new Set([...KINDS, ...(withConfigMaps ? CONFIG_MAPS.kinds : [])]);
   }
 
-  /** Whether all bodies of a request for this resource are. */
-  isResource(resource: ByteString | undefined, subresource: ByteString | undefined): boolean {
-    if (resource === undefined) return false;
-    return this.#resources.has(
-      subresource === undefined || subresource === '' || resource === 'secrets' || resource === 'configmaps'
-        ? resource
-        : `${resource}/${subresource}`,
+  /** Whether all bodies of a request are whose `objectRef` is at `at`. Of equal keys each counts. */
+  isReference(reader: JsonReader, at: number): boolean {
+    const subresources = textsOf(reader, at, SUBRESOURCE);
+    return textsOf(reader, at, RESOURCE).some(
+      (resource) =>
+        this.#resources.has(resource) ||
+        subresources.some((subresource) => this.#resources.has(`${resource}/${subresource}`)),
     );
   }
 
   /** Whether the body at `at` is, by its own kind or that of any of its items. */
   isBody(reader: JsonReader, at: number): boolean {
     if (!isObjectAt(reader, at)) return false;
-    let isConfidential = false;
-    for (const path of KIND_PATHS)
-      path.each(reader, at, ({ valueStart }) => {
-        isConfidential ||= this.#kinds.has(stringAt(reader, valueStart) ?? '');
-      });
-    return isConfidential;
+    return KIND_PATHS.some((path) => textsOf(reader, at, path).some((kind) => this.#kinds.has(kind)));
   }
+}
+
+/** The strings that a path leads to inside the value at `at`. */
+function textsOf(reader: JsonReader, at: number, path: PathMembers): ByteString[] {
+  const texts: ByteString[] = [];
+  path.each(reader, at, ({ valueStart }) => {
+    const text = stringAt(reader, valueStart);
+    if (text !== undefined) texts.push(text);
+  });
+  return texts;
 }

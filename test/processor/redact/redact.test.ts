@@ -37,6 +37,17 @@ t.test('bodies of what holds credentials go as a whole', async (t) => {
   t.equal(redacted(withConfigMaps, event('configmaps', bodies)), event('configmaps', {}));
 });
 
+t.test('a request for secrets is told by any of its references, wherever they stand', async (t) => {
+  const [pods, secrets] = ['"objectRef":{"resource":"pods"}', '"objectRef":{"resource":"secrets"}'];
+  for (const references of [`${pods},${secrets}`, `${secrets},${pods}`])
+    t.equal(
+      redacted({ preset: 'secrets' }, `{"responseObject":{"data":1},${references},"stage":"x"}`),
+      `{${references},"stage":"x"}`,
+    );
+  const broken = '{"objectRef":null,"requestObject":{"data":1}}';
+  t.equal(redacted({ preset: 'secrets' }, broken), broken);
+});
+
 t.test('a body that says it is a secret goes, whatever was asked for', async (t) => {
   for (const body of [
     { kind: 'Secret', data: 'x' },
