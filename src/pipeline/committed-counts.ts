@@ -5,7 +5,7 @@ import type { PipelineMetrics } from '../metrics.js';
 
 const COUNTED = {
   source: ['bytesRead', 'gaps'],
-  decoder: ['linesRead', 'linesBlank', 'linesJoined', 'linesQuarantined', 'events'],
+  decoder: ['linesRead', 'linesBlank', 'linesJoined', 'linesNotAudit', 'linesQuarantined', 'events'],
   router: ['eventsDropped'],
 } as const;
 
