@@ -1,8 +1,7 @@
-// One life of a pipeline, from a start or restart to its end: finds its place, brings its outputs back to the last commit,
-// then moves batches from the source through the steps to the sinks and commits markers, until it is stopped or
+// One life of a pipeline, from a start or restart to its end: its parts are opened where the last commit left them, then
+// it moves batches from the source through the steps to the sinks and commits markers, until it is stopped or
 // everything is delivered.
 import { setMaxListeners } from 'node:events';
-import { Window } from '../ack/window.js';
 import type { Decoder } from '../codec/decoder.js';
 import type { PipelineConfig } from '../config/pipeline-config.js';
 import { millisecondsOf } from '../config/units.js';
@@ -11,18 +10,16 @@ import type { EventBatch, Marker, StreamElement } from '../event/batch.js';
 import type { FileSystem } from '../file-system.js';
 import type { Logger } from '../log.js';
 import type { PipelineMetrics } from '../metrics.js';
-import type { Receipt, SourcePosition } from '../position/position.js';
+import type { SourcePosition } from '../position/position.js';
 import { PositionStore } from '../position/store.js';
-import { restoreSegments } from '../sink/files/restore.js';
-import { endRestartWaits } from './backoff.js';
 import { buildPipeline } from './build.js';
 import type { Parts } from './build.js';
 import { CommittedCounts } from './committed-counts.js';
-import type { Clock, Reject } from './component.js';
+import { Commits } from './commits.js';
+import type { Clock } from './component.js';
 import { runStreams } from './compose.js';
 import type { Step } from './compose.js';
-import { QUARANTINE } from './quarantine.js';
-import type { Quarantine } from './quarantine.js';
+import { openParts } from './open-parts.js';
 
 /** Markers on their way at most: a slow sink must not collect them. */
 const MAX_MARKERS = 4;
@@ -40,15 +37,6 @@ export interface PipelineRuntime {
   isReplay?: boolean;
 }
 
-interface PendingMarker {
-  marker: Marker<SourcePosition>;
-  /** Events that were routed, and rejected by processors, since the marker before. */
-  routed: number;
-  rejected: number;
-  /** Numbers of the routed ones that sinks rejected. */
-  rejectedBySinks: ReadonlySet<number>;
-}
-
 export class PipelineLife {
   readonly #config: PipelineConfig;
   readonly #runtime: PipelineRuntime;
@@ -58,26 +46,16 @@ export class PipelineLife {
   /** Aborted with the error that ends this life at once. */
   readonly #failure = new AbortController();
   readonly #counts: CommittedCounts;
-  readonly #window = new Window<PendingMarker, Receipt[]>();
   #parts: Parts | undefined;
   #store: PositionStore | undefined;
-  /** Of each marker until it is settled, and committed with those before it. */
-  readonly #settlements = new Set<Promise<void>>();
-  #commits: Promise<void> = Promise.resolve();
+  #commits: Commits | undefined;
   #nextMarkerId = 1;
   /** All that existed when this life began was read, and is decoded. */
   #isCaughtUp = false;
   #isDecoded = false;
-  /** The last marker that was handed to the sinks, and its settlement in the quarantine. */
-  #lastMarkerId = 0;
-  #lastCut: Promise<unknown> = Promise.resolve();
   #eventCount = 0;
-  #routed = 0;
-  #rejected = 0;
   /** A replay that was broken off is kept in the record until it goes on. */
   #brokenOffReplay: SourcePosition['replay'];
-  /** By the last marker in front of them. */
-  readonly #rejectedBySinks = new Map<number, Set<number>>();
 
   constructor(
     config: PipelineConfig,
@@ -188,51 +166,24 @@ export class PipelineLife {
       store,
       stateDirectory,
       isReplay: this.#runtime.isReplay === true,
-      reject: this.#reject,
+      reject: (rejections, after) => this.#theCommits.reject(rejections, after),
     }));
-    const { source, replay, decoder, sinks, sinkNames, quarantine } = parts;
-
-    const stored = store.position;
-    this.#brokenOffReplay = stored?.replay;
-    // What a crash left behind the receipts is cut only where it will be read again, so that must be known first.
-    const isContinued = replay !== undefined || (await source.open(stored, once, !store.isClean));
-    // What is open belongs to the log, and a replay leaves it in the record.
-    decoder.open(replay ? [] : (stored?.open ?? []));
-    // After a gap, or a reset to the end, what was written behind the receipts can't be read again: then it is kept.
-    const isReread = !source.isReadOnce && stored?.readFrom !== 'end' && isContinued;
-    const recoveryOf = (owner: (sink: string) => boolean) => ({
-      segments: store.segments.filter((segment) => owner(segment.sink)),
-      isReread,
-      isClean: store.isClean,
+    this.#commits = new Commits({
+      parts,
+      store,
+      metrics: this.#metrics,
+      counts: this.#counts,
+      signal: this.#failure.signal,
+      fail: (error) => {
+        this.#fail(error);
+      },
     });
-    const known = [QUARANTINE, ...sinkNames];
-    const strays = await restoreSegments(
-      { ...common, component: 'state', store },
-      recoveryOf((sink) => !known.includes(sink)),
-    );
-    store.forget(strays.map(({ id }) => id)); // Of sinks that are no longer configured: nothing is added to them.
-    for (const processor of parts.processors) await processor.open?.();
-    await quarantine.open(recoveryOf((sink) => sink === QUARANTINE));
-    for (const [i, sink] of sinks.entries()) await sink.open(recoveryOf((owner) => owner === sinkNames[i]));
-    // Also the first position of a new pipeline: where `end` is must not move with each start.
-    await store.markRunning();
-    if (replay) {
-      await this.#closeQuarantine(quarantine, store);
-      await replay.open(stored);
-    }
+    this.#brokenOffReplay = store.position?.replay;
+    await openParts(parts, store, { ...common, once });
     const position = this.#positionOf(parts);
     await store.commit(position, []);
-    source.committed(position);
+    parts.source.committed(position);
     return { parts, store };
-  }
-
-  /** So that what is replayed and what is quarantined anew are in different files. */
-  async #closeQuarantine(quarantine: Quarantine, store: PositionStore): Promise<void> {
-    if (!store.position) return;
-    quarantine.closeFile();
-    const receipts = await quarantine.settle(this.#lastMarkerId);
-    await store.commit(store.position, receipts);
-    quarantine.committed(receipts);
   }
 
   /**
@@ -282,7 +233,7 @@ export class PipelineLife {
         this.#metrics.lagBytes = source.remainingBytes();
         isMarkerNeeded ||= quarantine.hasChanges || sinks.some((sink) => sink.hasChanges());
         isMarkerNeeded ||= decoder.hasDue(this.#runtime.clock.now());
-        if (isMarkerNeeded && this.#window.size < MAX_MARKERS) {
+        if (isMarkerNeeded && this.#theCommits.waiting < MAX_MARKERS) {
           isMarkerNeeded = false;
           yield this.#marker(source.position());
         }
@@ -313,91 +264,32 @@ export class PipelineLife {
   async #accept(parts: Parts, element: StreamElement): Promise<void> {
     this.#failure.signal.throwIfAborted();
     if (element.kind === 'batch') await this.#route(parts, element);
-    else if (element.kind === 'marker') this.#settle(parts, element as Marker<SourcePosition>);
+    else if (element.kind === 'marker') this.#settle(element as Marker<SourcePosition>);
   }
 
   async #route({ router, sinks, sinkNames, quarantine }: Parts, batch: EventBatch): Promise<void> {
     const only = batch.onlySink === undefined ? undefined : sinkNames.indexOf(batch.onlySink);
     const { perSink, routed, rejected, dropped } = router.divide(batch, only);
-    this.#routed += routed;
-    this.#rejected += rejected;
+    this.#theCommits.count(routed, rejected);
     this.#metrics.eventsDropped += dropped;
     batch.firstEvent = this.#eventCount;
     this.#eventCount += batch.size;
     const writes = perSink.flatMap((events, i) => (events && sinks[i] ? [sinks[i].write(events)] : []));
-    if (batch.quarantined.length > 0) writes.push(quarantine.write(batch.quarantined, this.#lastMarkerId));
+    if (batch.quarantined.length > 0)
+      writes.push(quarantine.write(batch.quarantined, this.#theCommits.lastMarkerId));
     await Promise.all(writes);
     batch.release();
   }
 
-  /** Lets every sink settle the marker, without waiting for it. */
-  #settle({ sinks, quarantine }: Parts, marker: Marker<SourcePosition>): void {
+  #settle(marker: Marker<SourcePosition>): void {
     this.#counts.pass('router', marker.id);
-    const entry = this.#window.add({
-      marker,
-      routed: this.#routed,
-      rejected: this.#rejected,
-      rejectedBySinks: this.#rejectedAfter(this.#lastMarkerId),
-    });
-    this.#routed = this.#rejected = 0;
-    this.#lastMarkerId = marker.id;
-    const settled = Promise.all(sinks.map((sink) => sink.settle(marker)));
-    // A sink can reject events until it has settled, and the quarantine is to hold them with this marker.
-    const cut = Promise.all([settled, this.#lastCut]).then(() => quarantine.settle(marker.id));
-    this.#lastCut = cut;
-    const settlement = Promise.all([settled, cut])
-      .then(([receipts, quarantined]) => {
-        this.#window.settle(entry, [...receipts, quarantined]);
-        this.#commits = this.#commits.then(() => this.#commit());
-        return this.#commits;
-      })
-      .catch((error: unknown) => {
-        this.#fail(error);
-      })
-      .finally(() => this.#settlements.delete(settlement));
-    this.#settlements.add(settlement);
+    this.#theCommits.settle(marker);
   }
 
-  /** Sinks call it for events that they will never take. */
-  readonly #reject: Reject = async (rejections, after) => {
-    const { quarantine } = this.#parts ?? {};
-    if (!quarantine) throw new Error('impossible: an event before the pipeline was built');
-    const numbers = this.#rejectedAfter(after);
-    for (const { event } of rejections) numbers.add(event);
-    await quarantine.write(
-      rejections.map(({ entry }) => entry),
-      after,
-    );
-  };
-
-  /** Numbers of the events between the marker `after` and the next one that sinks rejected: of two sinks, once. */
-  #rejectedAfter(after: number): Set<number> {
-    let numbers = this.#rejectedBySinks.get(after);
-    if (!numbers) this.#rejectedBySinks.set(after, (numbers = new Set()));
-    return numbers;
-  }
-
-  async #commit(): Promise<void> {
-    const settled = this.#window.takeSettled();
-    const last = settled.at(-1);
-    const { source, sinks, quarantine } = this.#parts ?? {};
-    if (!last || !source || !sinks) return;
-    const { position } = last.marker.marker;
-    await this.#store?.commit(
-      position,
-      settled.flatMap(({ receipts }) => receipts.flat()),
-    );
-    source.committed(position);
-    this.#counts.commit(last.marker.marker.id);
-    endRestartWaits(this.#metrics, this.#failure.signal);
-    for (const { marker, receipts } of settled) {
-      const rejected = marker.rejectedBySinks.size;
-      this.#rejectedBySinks.delete(marker.marker.id - 1);
-      this.#metrics.eventsDelivered += marker.routed - rejected;
-      this.#metrics.eventsQuarantined += marker.rejected + rejected;
-      for (const [i, sink] of sinks.entries()) sink.committed(receipts[i] ?? []);
-      quarantine?.committed(receipts.at(-1) ?? []);
-    }
+  /** There from when the parts are. */
+  get #theCommits(): Commits {
+    if (!this.#commits) throw new Error('impossible: an event before the pipeline was built');
+    return this.#commits;
   }
 
   /** The source has ended and everything before is accepted: settles and commits the rest. */
@@ -406,9 +298,8 @@ export class PipelineLife {
     this.#metrics.lagBytes = parts.source.remainingBytes();
     const marker = this.#marker(this.#positionOf(parts));
     this.#counts.pass('decoder', marker.id);
-    this.#settle(parts, marker);
-    await Promise.all(this.#settlements);
-    this.#failure.signal.throwIfAborted();
+    this.#settle(marker);
+    await this.#theCommits.drain();
   }
 
   /** Ends this life with an error; only the first one counts. */
