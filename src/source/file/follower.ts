@@ -16,9 +16,8 @@ import type { FollowedFile } from './followed-file.js';
 import { GapList } from './gap-list.js';
 import { isMountPoint } from './mounts.js';
 import { KeptFiles } from './kept-files.js';
-import { RareLog } from './rare-log.js';
+import { MISSING_ALARM_MS, PathLog } from './path-log.js';
 
-const MISSING_ALARM_MS = 10_000;
 /** How long the end of a file is watched that may still be written to: the runtime takes milliseconds to let go of it. */
 const LATE_WRITE_MS = 1_000;
 
@@ -42,7 +41,7 @@ export class Follower {
   readonly #options: FollowerOptions;
   readonly #context: ComponentContext;
   readonly #stored: PathPosition | undefined;
-  readonly #log: RareLog;
+  readonly #log: PathLog;
   readonly #gaps: GapList;
   readonly #files: FileList;
   /** What is kept of unread backups. */
@@ -57,15 +56,13 @@ export class Follower {
   #isIdle = false;
   /** Since when there was nothing more in a rotated file, while it is the first. */
   #endReachedMs: number | undefined;
-  #hasToldMissing = false;
-  #sizeWhileMissing = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: FollowerOptions, stored: PathPosition | undefined, context: ComponentContext) {
     this.#options = options;
     this.#context = context;
     this.#stored = stored;
-    this.#log = new RareLog(context.log);
+    this.#log = new PathLog(options.path, context);
     this.#gaps = new GapList(options.path, stored, context);
     this.kept = new KeptFiles(context, options.retainDirectory, options.path, options.isKeeping);
     this.#files = new FileList(options, stored, this.#gaps, this.kept, context);
@@ -130,7 +127,7 @@ export class Follower {
   /** Whether nothing is at the path, other than for the moment that a rotation takes. */
   get isMissing(): boolean {
     const { live, missingSinceMs } = this.#files;
-    if (!this.#hasBegun) return this.#hasToldMissing;
+    if (!this.#hasBegun) return this.#log.hasToldMissing;
     if (missingSinceMs === undefined) return live?.nlink === 0;
     return !live || performance.now() - missingSinceMs >= MISSING_ALARM_MS;
   }
@@ -162,7 +159,7 @@ export class Follower {
     const result = this.#turn.then(run).catch(async (error: unknown) => {
       const code = systemCode(error);
       if (code === undefined || code.startsWith('ERR_')) throw error;
-      this.#tellFault(code, error);
+      this.#log.fault(code, error);
       await relieveDescriptors(error);
       return undefined;
     });
@@ -176,21 +173,21 @@ export class Follower {
     // A disk that is not mounted yet, most likely; to begin without it would double what was read of it.
     const wasRead = (this.#stored?.current?.offset ?? 0) > 0;
     if (wasRead && !isOnce && !(await this.#files.isAnythingThere())) {
-      this.#tellWaiting();
+      this.#log.waiting();
       return;
     }
     this.#isComplete = await this.#files.begin(this.#stored, readFrom);
     this.#hasBegun = true;
-    this.#hasToldMissing = false;
+    this.#log.begun();
     if (this.#options.isOnce) this.#limit = this.#files.live?.size ?? 0;
-    if (await isMountPoint(this.#context.fs, this.path)) this.#tellMount();
-    this.#tellMissing();
+    if (await isMountPoint(this.#context.fs, this.path)) this.#log.mount();
+    this.#log.seen(this.#files);
   }
 
   async #look(): Promise<void> {
     this.#lookedAtMs = performance.now();
     await this.#files.look();
-    this.#tellMissing();
+    this.#log.seen(this.#files);
   }
 
   async #next(): Promise<Chunk | undefined> {
@@ -304,49 +301,5 @@ export class Follower {
     const { data, offset, quarantined } = piece;
     const readAtMs = this.#context.clock.now();
     return { kind: 'chunk', data, path: this.path, file: file.name, offset, readAtMs, quarantined };
-  }
-
-  #tellFault(code: string, error: unknown): void {
-    const message = error instanceof Error ? error.message : code;
-    this.#log.error(
-      code,
-      { code: 'SOURCE_READ', component: this.#context.component, path: this.path, err: error },
-      `${this.path} can't be read for now, trying again: ${message}`,
-    );
-  }
-
-  #tellMount(): void {
-    const data = { code: 'SOURCE_MOUNT', component: this.#context.component, path: this.path };
-    const what =
-      'is mounted as a single file: the file after a rotation is not seen here; mount its directory';
-    this.#context.log.warn(data, `${this.path} ${what}`);
-  }
-
-  #tellWaiting(): void {
-    const data = { code: 'SOURCE_PATH_MISSING', component: this.#context.component, path: this.path };
-    const message = `neither ${this.path} nor any backup of it exists, although it was read before; waiting for them`;
-    if (!this.#hasToldMissing) this.#context.log.warn(data, message);
-    this.#hasToldMissing = true;
-  }
-
-  /** Nothing at the path is normal for a moment of each rotation; a file that grows without a name is not. */
-  #tellMissing(): void {
-    const { live, missingSinceMs } = this.#files;
-    const data = { code: 'SOURCE_PATH_MISSING', component: this.#context.component, path: this.path };
-    const hasGrown = live !== undefined && live.size > this.#sizeWhileMissing;
-    this.#sizeWhileMissing = live?.size ?? 0;
-    if (live?.nlink === 0 && missingSinceMs === undefined) {
-      const what =
-        'leads to a file that was deleted on the other side of its mount: mount the directory instead';
-      this.#log.error('deleted', data, `${this.path} ${what}`);
-    }
-    if (missingSinceMs === undefined) {
-      this.#hasToldMissing = false;
-    } else if (!live) {
-      if (!this.#hasToldMissing) this.#context.log.warn(data, `${this.path} does not exist, waiting for it`);
-      this.#hasToldMissing = true;
-    } else if (hasGrown && performance.now() - missingSinceMs > MISSING_ALARM_MS) {
-      this.#log.error('missing', data, `${this.path} is gone, but the file that it was is still written to`);
-    }
   }
 }
