@@ -28,6 +28,7 @@ import type { Decoder, LineFormat } from './decoder.js';
 import { isPlainEvent, readEventList } from './event-list.js';
 import { LegacyEventWriter } from './legacy-event.js';
 import { FieldSlots } from './legacy-fields.js';
+import { KnownParts } from './legacy-known.js';
 import { mayBeLegacy, NO_TIME } from './legacy-line.js';
 import type { LegacyLine } from './legacy-line.js';
 import { LegacyPairs } from './legacy-pairs.js';
@@ -63,7 +64,7 @@ export class JsonLinesDecoder implements Decoder {
   readonly #format: LineFormat['format'];
   readonly #pairs: LegacyPairs;
   readonly #containers: ContainerLines;
-  readonly #writer = new LegacyEventWriter();
+  readonly #writer: LegacyEventWriter;
 
   /** `tag` is the tag of every event until a processor gives it another. */
   constructor(
@@ -76,7 +77,9 @@ export class JsonLinesDecoder implements Decoder {
     this.#tag = tag;
     this.#metrics = metrics;
     this.#format = lines.format;
-    this.#pairs = new LegacyPairs(lines.openLimits);
+    const known = new KnownParts();
+    this.#pairs = new LegacyPairs(lines.openLimits, known);
+    this.#writer = new LegacyEventWriter(known);
     this.#containers = new ContainerLines(lines.partialLimits);
   }
 
@@ -130,6 +133,7 @@ export class JsonLinesDecoder implements Decoder {
   #decode(chunk: Chunk, run: (decoding: Decoding) => void): EventBatch {
     const scanner = (this.#scanner ??= compileScanner(this.#fields.paths));
     const slots = (this.#slots ??= new FieldSlots(this.#fields.paths));
+    this.#writer.noted.wanted = slots.wanted;
     const { fieldCount } = scanner;
     const capacity = Math.ceil((chunk.data.length / this.#bytesPerEvent) * 1.25) + 8;
     const arrays = this.#freeArrays.pop() ?? new EventArrays(capacity, fieldCount);

@@ -56,12 +56,25 @@ export class NotedFields {
   readonly ends = new Int32Array(PATHS.length);
   /** One bit a field: it is there. */
   present = 0;
+  /** One bit a field: it is asked for. */
+  wanted = -1;
 
   /** Says that the value of a field is the bytes `[start, end)` of the buffer that is written to. */
   note(field: number, start: number, end: number): void {
     this.starts[field] = start;
     this.ends[field] = end;
     this.present |= 1 << field;
+  }
+
+  /** The wanted fields whose values are within `[from, to)`: of each in turn the field, its start and end, counted from `from`. */
+  within(from: number, to: number): Int32Array {
+    const fields = [];
+    for (let field = 0; field < PATHS.length; field++) {
+      const [start, end] = [this.starts[field] as number, this.ends[field] as number];
+      if ((((this.present & this.wanted) >> field) & 1) === 1 && start >= from && end <= to)
+        fields.push(field, start - from, end - from);
+    }
+    return Int32Array.from(fields);
   }
 }
 
@@ -70,11 +83,14 @@ export class FieldSlots {
   /** By slot: an index of `NotedFields`, -1 where no such event has the path. */
   readonly #fields: Int32Array;
   readonly #depths: Int32Array;
+  /** One bit a field of `NotedFields`: a slot takes it. */
+  readonly wanted: number;
 
   /** The index of a path is its slot. */
   constructor(paths: readonly FieldPath[]) {
     this.#fields = Int32Array.from(paths, fieldOf);
     this.#depths = this.#fields.map((field) => PATHS[field]?.length ?? 0);
+    this.wanted = this.#fields.reduce((bits, field) => (field < 0 ? bits : bits | (1 << field)), 0);
   }
 
   /** Writes the slots of one event to `slots` from `base` on, as `Scanner.scanLine` does. */

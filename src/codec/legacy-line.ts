@@ -13,36 +13,7 @@ import { BACKSLASH, CARRIAGE_RETURN, QUOTE } from '../event/json-reader.js';
 import { SAFE } from '../event/json-writer.js';
 import { parseTimestamp } from '../event/timestamp.js';
 import { escapeLength } from './go-quote.js';
-
-/** The keys, and where their ranges are kept. */
-export const KEYS = [
-  'id',
-  'stage',
-  'ip',
-  'method',
-  'user',
-  'groups',
-  'as',
-  'asgroups',
-  'user-agent',
-  'namespace',
-  'uri',
-  'response',
-] as const;
-
-/** Indexes into KEYS. */
-export const ID = KEYS.indexOf('id');
-export const STAGE = KEYS.indexOf('stage');
-export const IP = KEYS.indexOf('ip');
-export const METHOD = KEYS.indexOf('method');
-export const USER = KEYS.indexOf('user');
-export const GROUPS = KEYS.indexOf('groups');
-export const AS = KEYS.indexOf('as');
-export const ASGROUPS = KEYS.indexOf('asgroups');
-export const USER_AGENT = KEYS.indexOf('user-agent');
-export const NAMESPACE = KEYS.indexOf('namespace');
-export const URI = KEYS.indexOf('uri');
-export const RESPONSE = KEYS.indexOf('response');
+import { equalsAt, ID, KEYS, METHOD, RESPONSE, STAGE, URI } from './legacy-keys.js';
 
 export type LegacyKind = 'request' | 'response' | 'complete';
 
@@ -97,6 +68,15 @@ export class LegacyLine {
   isDeferred = false;
   /** What is wrong where `read` refused the line; in words, without anything of the line. */
   fault = '';
+  /**
+   * Where the line has the usual form (`legacy-quick.ts`): `[callerStart, targetStart)` are the pairs between id and
+   * namespace, `[targetStart, endOf(URI))` those of namespace and URI. Else -1.
+   */
+  callerStart = -1;
+  targetStart = -1;
+  /** The slot of what is known of the pairs between id and namespace, and its serial number; then those are no values. */
+  caller = -1;
+  callerSerial = 0;
   /** Ranges of the contents of the quoted values by index in KEYS; of no meaning where absent. */
   readonly #starts = new Int32Array(KEYS.length);
   readonly #ends = new Int32Array(KEYS.length);
@@ -136,14 +116,31 @@ export class LegacyLine {
     return equalsAt(this.data, this.#starts[key] as number, this.#ends[key] as number, bytes);
   }
 
-  /** Reads the line `data[start..end)`, which must stay as it is while this is used; false where it is no legacy line. */
-  read(data: Buffer, start: number, end: number): boolean {
-    this.#load(data);
+  /** The line is `data[start..end)`, which must stay as it is while this is used, and no value of it is known yet. */
+  begin(data: Buffer, start: number, end: number): void {
+    if (data !== this.data) {
+      this.data = data;
+      this.view = new DataView(data.buffer, data.byteOffset, data.length);
+    }
     this.start = start;
     this.end = end;
+    this.caller = -1;
     this.#present = 0;
     this.#escaped = 0;
     this.#special = 0;
+  }
+
+  /** Says where a value is, which holds no escapes. `isPlain` as below. */
+  set(key: number, start: number, end: number, isPlain: boolean): void {
+    this.#starts[key] = start;
+    this.#ends[key] = end;
+    this.#present |= 1 << key;
+    if (!isPlain) this.#special |= 1 << key;
+  }
+
+  /** Reads the line `data[start..end)`, all of it; false where it is no legacy line. */
+  read(data: Buffer, start: number, end: number): boolean {
+    this.begin(data, start, end);
     if (end - start > MAX_LINE_BYTES) return this.#fail(`longer than ${MAX_LINE_BYTES} bytes`);
     const timeEnd = endOfTime(data, start, end);
     this.timeUs = parseTimestamp(data, start, timeEnd);
@@ -161,16 +158,20 @@ export class LegacyLine {
     return this.#tellKind();
   }
 
-  /** Says that the line stands elsewhere now, in a copy. */
-  move(data: Buffer, start: number): void {
-    const by = start - this.start;
-    for (let i = 0; i < KEYS.length; i++) {
-      this.#starts[i] = (this.#starts[i] as number) + by;
-      this.#ends[i] = (this.#ends[i] as number) + by;
-    }
-    this.#load(data);
-    this.end += by;
-    this.start = start;
+  /** Goes on with a copy of the line. */
+  keep(): void {
+    this.data = Buffer.from(this.data.subarray(this.start, this.end));
+    this.view = new DataView(this.data.buffer, this.data.byteOffset, this.data.length);
+    this.end -= this.start;
+    this.start = 0;
+    this.callerStart = this.targetStart = -1;
+    this.readAgain();
+  }
+
+  /** Reads all of the line, without what is known of it. */
+  readAgain(): void {
+    if (!this.read(this.data, this.start, this.end))
+      throw new Error(`impossible: a line that was read has ${this.fault}`);
   }
 
   #pair(at: number): number {
@@ -285,23 +286,10 @@ export class LegacyLine {
     return -1;
   }
 
-  #load(data: Buffer): void {
-    if (data === this.data) return;
-    this.data = data;
-    this.view = new DataView(data.buffer, data.byteOffset, data.length);
-  }
-
   #fail(fault: string): false {
     this.fault = fault;
     return false;
   }
-}
-
-/** Whether `data[start..end)` are these bytes. */
-export function equalsAt(data: Uint8Array, start: number, end: number, bytes: Uint8Array): boolean {
-  if (end - start !== bytes.length) return false;
-  for (let i = 0; i < bytes.length; i++) if (data[start + i] !== bytes[i]) return false;
-  return true;
 }
 
 /** Where the timestamp ends: at a space, or at `AUDIT:` where the space was lost. */

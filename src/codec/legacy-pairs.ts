@@ -9,7 +9,10 @@ import type { ByteString } from '../event/byte-string.js';
 import { toBuffer } from '../event/byte-string.js';
 import type { OpenEntry } from '../position/position.js';
 import type { OpenLimits } from './decoder.js';
-import { ID, LegacyLine } from './legacy-line.js';
+import { ID } from './legacy-keys.js';
+import { KnownParts } from './legacy-known.js';
+import { LegacyLine } from './legacy-line.js';
+import { LegacyQuickReader } from './legacy-quick.js';
 
 /** Which stretch of input lines are from. */
 export interface LineSource {
@@ -46,6 +49,7 @@ interface OpenPath {
 
 export class LegacyPairs {
   readonly #limits: OpenLimits;
+  readonly #reader: LegacyQuickReader;
   readonly #paths = new Map<string, OpenPath>();
   /** Opened by the chunk that is being read. */
   #fresh: OpenRequest[] = [];
@@ -53,8 +57,9 @@ export class LegacyPairs {
   #line = new LegacyLine();
   readonly #free: LegacyLine[] = [];
 
-  constructor(limits: OpenLimits) {
+  constructor(limits: OpenLimits, known = new KnownParts()) {
     this.#limits = limits;
+    this.#reader = new LegacyQuickReader(known);
   }
 
   /** Takes over entries that were open at the committed position. */
@@ -82,7 +87,7 @@ export class LegacyPairs {
   /** Takes a line of the chunk from `source`; returns what is wrong with it, undefined where it was taken. */
   take(data: Buffer, start: number, end: number, source: LineSource, done: TakeEntry): string | undefined {
     const line = this.#line;
-    if (!line.read(data, start, end)) return line.fault;
+    if (!this.#reader.read(line, data, start, end)) return line.fault;
     if (line.kind === 'complete') {
       done(line);
       return undefined;
@@ -118,8 +123,7 @@ export class LegacyPairs {
   endChunk(): void {
     for (const request of this.#fresh) {
       if (request.isOver) continue;
-      const { line } = request;
-      line.move(Buffer.from(line.data.subarray(line.start, line.end)), 0);
+      request.line.keep();
       request.isKept = true;
     }
     this.#fresh = [];

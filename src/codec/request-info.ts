@@ -2,7 +2,7 @@
 // kube-apiserver (k8s.io/apiserver pkg/endpoints/request/requestinfo.go) step by step, odd URIs included, for the
 // two-line legacy log says neither. Parts of the path are ranges of bytes; nothing is allocated for an ordinary URI.
 import type { ByteString } from '../event/byte-string.js';
-import { equalsAt } from './legacy-line.js';
+import { equalsAt } from './legacy-keys.js';
 
 const SLASH = 0x2f;
 const QUESTION_MARK = 0x3f;

@@ -96,6 +96,20 @@ export class JsonWriter {
     this.length = to;
   }
 
+  /** Writes `length` bytes, four in each of `words` from `at` on, as a constant's; returns the index behind them. */
+  words(words: Int32Array, at: number, length: number): number {
+    this.reserve(length);
+    const view = this.#view;
+    const end = at + ((length + 3) >> 2);
+    let to = this.length;
+    for (let i = at; i < end; i++) {
+      view.setInt32(to, words[i] as number, true);
+      to += 4;
+    }
+    this.length += length;
+    return end;
+  }
+
   /** Writes `data[start..end)` as it is. */
   bytes(data: Buffer, start: number, end: number): void {
     this.reserve(end - start);

@@ -3,7 +3,8 @@ import t from 'tap';
 import fc from 'fast-check';
 import { escapeLength, unquoteTo } from '../../src/codec/go-quote.js';
 import { LegacyEventWriter } from '../../src/codec/legacy-event.js';
-import { KEYS, LegacyLine } from '../../src/codec/legacy-line.js';
+import { KEYS } from '../../src/codec/legacy-keys.js';
+import { LegacyLine } from '../../src/codec/legacy-line.js';
 import { JsonWriter } from '../../src/event/json-writer.js';
 import { TIME } from '../helpers/legacy.js';
 

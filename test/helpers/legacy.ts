@@ -1,5 +1,6 @@
 // Legacy audit lines as kube-apiserver wrote them, and their events.
 import { LegacyEventWriter } from '../../src/codec/legacy-event.js';
+import { KnownParts } from '../../src/codec/legacy-known.js';
 import { LegacyLine } from '../../src/codec/legacy-line.js';
 import { JsonWriter } from '../../src/event/json-writer.js';
 import type { NumberedLine } from './audit-lines.js';
@@ -47,10 +48,12 @@ export function readLine(line: string | Buffer): LegacyLine {
   return read;
 }
 
+const nothing = new KnownParts(4, 4);
+
 /** The event of one line, or of a request and its response, as text without newline. */
 export function eventText(line: string | Buffer, response?: string): string {
   const out = new JsonWriter(Buffer.alloc(64));
-  new LegacyEventWriter().write(out, readLine(line), response === undefined ? undefined : readLine(response));
+  new LegacyEventWriter(nothing).write(out, readLine(line), response === undefined ? undefined : readLine(response));
   return out.buffer.toString('utf8', 0, out.length - 1);
 }
 
