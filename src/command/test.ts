@@ -1,5 +1,5 @@
 // `headgate test`: the tests that stand in the pipeline files themselves. Each gives lines to the pipeline, and says what
-// must become of them; nothing is written.
+// must become of them; nothing is written. Lines are read as the source reads them.
 import { isDeepStrictEqual } from 'node:util';
 import { components } from '../components.js';
 import { formatDiagnostic } from '../config/diagnostic.js';
@@ -40,9 +40,15 @@ export async function testCommand(paths: readonly string[], io: CheckIo): Promis
 async function runTest(config: PipelineConfig, { input, expect }: PipelineTest): Promise<string[]> {
   const trace = new PipelineTrace(config);
   await trace.open();
-  const lines = [input].flat().map((line) => (typeof line === 'string' ? line : JSON.stringify(line)));
-  const chunk = chunkOf(lines.map((line) => line.replace(/\n?$/, '\n')).join(''));
-  const outcomes = [...trace.trace(chunk), ...trace.end()];
+  // Text is what a file would hold; a mapping is an event, by whichever way it came.
+  const outcomes = [input]
+    .flat()
+    .flatMap((item: unknown) =>
+      typeof item === 'string'
+        ? trace.trace(chunkOf(item.replace(/\n?$/, '\n')))
+        : trace.traceEvents(chunkOf(`${JSON.stringify(item)}\n`)),
+    )
+    .concat(trace.end());
   const faults: string[] = [];
   const { events = 1, ...wanted } = expect;
   if (outcomes.length !== events) faults.push(`expected ${events} events, found ${outcomes.length}`);

@@ -60,7 +60,8 @@ const testSchema = Type.Object(
       Type.String({ description: 'What the test shows.', examples: ['secrets go to the vault'] }),
     ),
     input: Type.Unknown({
-      description: 'An event, or a line of the log as text (`|` keeps several lines), or a list of them.',
+      description:
+        'An event, or a line as text such as the source reads it, in its `format` (`|` keeps several lines, as the parts of a line in the log of a container, or the two lines of a legacy entry), or a list of them.',
       examples: [{ verb: 'get', objectRef: { resource: 'secrets' } }],
     }),
     expect: Type.Object(

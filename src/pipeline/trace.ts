@@ -1,7 +1,10 @@
 // What a pipeline would do with each event, without doing it: no sink is opened, nothing is written, no position is
 // read. For people who try their configuration out.
+import type { Decoder } from '../codec/decoder.js';
+import { ANY_FORMAT, JsonLinesDecoder } from '../codec/json-lines.js';
 import type { PipelineConfig } from '../config/pipeline-config.js';
 import type { Chunk, EventBatch, QuarantineEntry } from '../event/batch.js';
+import { fromText } from '../event/byte-string.js';
 import { nodeFileSystem } from '../file-system.js';
 import { silentLogger } from '../log.js';
 import { createMetrics } from '../metrics.js';
@@ -37,6 +40,7 @@ export class PipelineTrace {
   readonly parts: Parts;
   readonly metrics: PipelineMetrics = createMetrics();
   readonly #config: PipelineConfig;
+  readonly #eventDecoder: Decoder;
 
   constructor(config: PipelineConfig) {
     this.#config = config;
@@ -52,6 +56,8 @@ export class PipelineTrace {
       stateDirectory: '',
       reject: () => Promise.reject(new Error('impossible: a sink that was given nothing')),
     });
+    const format = { ...ANY_FORMAT, format: 'json' } as const;
+    this.#eventDecoder = new JsonLinesDecoder(this.parts.fields, fromText(config.name), this.metrics, format);
   }
 
   /** Before the first chunk: processors read what they need. Throws what a start of the pipeline would throw. */
@@ -59,9 +65,14 @@ export class PipelineTrace {
     for (const processor of this.parts.processors) await processor.open?.();
   }
 
-  /** What becomes of the lines of a chunk, in their order. */
+  /** What becomes of the lines of a chunk, in their order; they are such as the source reads. */
   trace(chunk: Chunk): Traced[] {
     return this.#trace(this.parts.decoder.decode(chunk));
+  }
+
+  /** The same for lines of JSON, whatever the source reads. */
+  traceEvents(chunk: Chunk): Traced[] {
+    return this.#trace(this.#eventDecoder.decode(chunk));
   }
 
   /** What becomes of the entries whose rest did not come: no chunk follows. */

@@ -55,6 +55,43 @@ ok  p: test 7
   t.equal(code, 0);
 });
 
+t.test('text is read as the source reads it, a mapping is an event whatever the format', async (t) => {
+  const line = (stream: string, content: string) => `2026-11-21T09:31:11.2Z ${stream} ${content}`;
+  const request =
+    '2017-03-21T03:57:09Z AUDIT: id="a" ip="127.0.0.1" method="GET" user="u" as="<self>" namespace="b" uri="/api/v1/namespaces/b/pods"';
+  const testsOf = (format: string, tests: string) =>
+    PIPELINE.replace('paths:', `format: ${format}, paths:`).replaceAll('/var/log/x', `/var/log/${format}`) +
+    tests;
+  const { code, stdout } = await run(t, {
+    'cri.yaml': testsOf(
+      'cri',
+      `  - input: ${JSON.stringify(line('stdout', 'F {"objectRef":{"namespace":"a"}}'))}
+    expect: { tag: a }
+  - input: |
+      ${line('stdout', 'P {"objectRef":{"name')}
+      ${line('stderr', 'F I1121 09:31:11.200000       1 server.go:1] serving')}
+      ${line('stdout', 'F space":"b"}}')}
+    expect: { tag: b }
+  - { input: { objectRef: { namespace: b } }, expect: { tag: b } }
+  - { input: '{"verb":"get"}', expect: { quarantined: malformed } }
+`,
+    ),
+    'legacy.yaml': testsOf(
+      'legacy',
+      `  - input: |
+      ${request}
+      2017-03-21T03:57:09.2Z AUDIT: id="a" response="404"
+    expect: { tag: b }
+  - input: ['${request}', { objectRef: { namespace: b } }, '2017-03-21T03:57:09.2Z AUDIT: id="a" response="404"']
+    expect: { events: 2, tag: b }
+  - { input: '{"verb":"get"}', expect: { quarantined: malformed } }
+`,
+    ),
+  });
+  t.match(stdout, /\n7 passed, 0 failed\n$/);
+  t.equal(code, 0);
+});
+
 t.test('a test that does not hold tells what was found instead', async (t) => {
   const { code, stdout } = await run(t, {
     'p.yaml': `${PIPELINE}  - input: { objectRef: { namespace: a } }

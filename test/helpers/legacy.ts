@@ -53,7 +53,11 @@ const nothing = new KnownParts(4, 4);
 /** The event of one line, or of a request and its response, as text without newline. */
 export function eventText(line: string | Buffer, response?: string): string {
   const out = new JsonWriter(Buffer.alloc(64));
-  new LegacyEventWriter(nothing).write(out, readLine(line), response === undefined ? undefined : readLine(response));
+  new LegacyEventWriter(nothing).write(
+    out,
+    readLine(line),
+    response === undefined ? undefined : readLine(response),
+  );
   return out.buffer.toString('utf8', 0, out.length - 1);
 }
 
