@@ -2,9 +2,10 @@
 // least one of a few points is bad; with all of them in place none of the same points is.
 import t from 'tap';
 import type { Test } from 'tap';
+import { JsonLinesDecoder } from '../../src/codec/json-lines.js';
 import type { PipelineConfig } from '../../src/config/pipeline-config.js';
 import type { FileSystem } from '../../src/file-system.js';
-import type { Receipt, SourcePosition } from '../../src/position/position.js';
+import type { OpenEntry, Receipt, SourcePosition } from '../../src/position/position.js';
 import { PositionStore } from '../../src/position/store.js';
 import { filesSink } from '../../src/sink/files/index.js';
 import { SegmentWriter } from '../../src/sink/files/writer.js';
@@ -15,7 +16,12 @@ import type { Death, Mode, Wrap } from '../helpers/mortal-pipeline.js';
 
 /** In the last ones the first life ends by itself. */
 const POINTS = Array.from({ length: 16 }, (_, i) => (i < 12 ? 15 + i * 25 : Infinity));
-const modeOf = (death: Death): Mode => ({ name: death, sink: "path: '{{ tag }}.log'", deaths: [death] });
+const modeOf = (death: Death, form?: Mode['form']): Mode => ({
+  name: death,
+  sink: "path: '{{ tag }}.log'",
+  deaths: [death],
+  ...(form && { form }),
+});
 
 let configs: PipelineConfig[] = [];
 t.before(async () => {
@@ -23,18 +29,18 @@ t.before(async () => {
 });
 
 /** The points that are bad, up to the first `limit` of them. */
-async function badPoints(death: Death, limit: number, wrap?: Wrap): Promise<string[]> {
+async function badPoints(death: Death, limit: number, wrap?: Wrap, form?: Mode['form']): Promise<string[]> {
   const bad: string[] = [];
   for (const [seed, dieAt] of POINTS.entries()) {
-    const { faults } = await tryPoint({ configs, mode: modeOf(death), dieAt, seed, wrap });
+    const { faults } = await tryPoint({ configs, mode: modeOf(death, form), dieAt, seed, wrap });
     if (faults[0] !== undefined) bad.push(`at change ${dieAt}: ${faults[0]}`);
     if (bad.length === limit) break;
   }
   return bad;
 }
 
-async function expectBad(t: Test, death: Death, wrap?: Wrap): Promise<void> {
-  const bad = await badPoints(death, 1, wrap);
+async function expectBad(t: Test, death: Death, wrap?: Wrap, form?: Mode['form']): Promise<void> {
+  const bad = await badPoints(death, 1, wrap, form);
   t.equal(bad.length, 1, 'a point is reported bad');
   t.comment(bad[0]);
 }
@@ -164,3 +170,23 @@ t.test('a position file that is not synced is reported', async (t) => {
     without((name, path) => name === 'fdatasync' && path.startsWith('/state')),
   );
 });
+
+for (const form of ['parts', 'pairs'] as const) {
+  t.test(`${form} of entries that are open at a commit and not in its position are reported`, async (t) => {
+    t.same(await badPoints('process', Infinity, undefined, form), [], 'with it no point is bad');
+    replace(t, JsonLinesDecoder.prototype, 'openEntries', () => () => []);
+    await expectBad(t, 'process', undefined, form);
+  });
+
+  t.test(`${form} of entries that stay in the position when they are delivered are reported`, async (t) => {
+    const last = new WeakMap<JsonLinesDecoder, OpenEntry[]>();
+    replace(t, JsonLinesDecoder.prototype, 'openEntries', (decoder, openEntries) => () => {
+      const now = openEntries();
+      const before = last.get(decoder) ?? [];
+      last.set(decoder, now);
+      // One commit too long.
+      return [...now, ...before.filter((entry) => !now.includes(entry))];
+    });
+    await expectBad(t, 'process', undefined, form);
+  });
+}

@@ -13,7 +13,9 @@ import { Pipeline } from '../../src/pipeline/pipeline.js';
 import { positionPath, readRecord } from '../../src/position/store.js';
 import { numberedLine } from './audit-lines.js';
 import type { NumberedLine } from './audit-lines.js';
+import { cri, KLOG_LINE } from './container-log.js';
 import { faultsIn } from './crash-run.js';
+import { eventText, requestLine, responseLine } from './legacy.js';
 import { linesOf } from './outputs.js';
 import { pick, seeded, VolatileDisk } from './volatile-disk.js';
 import { startProcess } from './volatile-file-system.js';
@@ -31,6 +33,8 @@ export interface Mode {
   /** Options of the sink, beside the size of its files. */
   sink: string;
   keep?: number;
+  /** What the log holds. Default: an event a line. */
+  form?: 'parts' | 'pairs';
   /** How lives end; both: either, by chance. */
   deaths: readonly [Death, ...Death[]];
 }
@@ -46,6 +50,8 @@ export const MODES: readonly Mode[] = [
   { name: 'kept', sink: "path: '{{ tag }}.log', compress: on_rotate", keep: 2, deaths },
   { name: 'stream', sink: "path: '{{ tag }}.log', compress: stream", keep: 2, deaths },
   { name: 'unsynced', sink: "path: '{{ tag }}.log', durability: write", deaths: ['process'] },
+  { name: 'parts of lines', sink: "path: '{{ tag }}.log'", form: 'parts', deaths },
+  { name: 'legacy pairs', sink: "path: '{{ tag }}.log'", form: 'pairs', deaths },
 ];
 
 /** Puts something between a pipeline and its file system. */
@@ -74,30 +80,72 @@ sinks: { files: { type: files, base_dir: '${OUT}', rotate: { ${rotate} }, flush_
   return configs;
 }
 
-/** The log, written and rotated between two lives: what the API server does is not at stake, so it is durable. */
+/**
+ * The log, written and rotated between two lives: what the API server does is not at stake, so it is durable. Entries of
+ * several lines go on in the next file, and none is open when a life begins.
+ */
 class Log {
   readonly lines: NumberedLine[] = [];
   readonly broken: string[] = [];
   readonly #disk: VolatileDisk;
+  readonly #form: Mode['form'];
+  /** Requests whose response is still to be written. */
+  readonly #open: { id: string; request: string; namespace: string }[] = [];
   #data = '';
+  #timed = 0;
+  #rotations = 0;
 
-  constructor(disk: VolatileDisk) {
+  constructor(disk: VolatileDisk, form: Mode['form']) {
     this.#disk = disk;
+    this.#form = form;
   }
 
   write(count: number): void {
     for (let i = 0; i < count; i++) {
-      const number = this.lines.length;
+      const number = this.lines.length + this.#open.length;
       // Some hours in all, so that time slices change.
       const event = numberedLine(number, BEGIN_MS + number * 60_000);
-      this.lines.push(event);
-      this.#append(event.line);
-      if (number % 9 === 4) {
-        this.broken.push(`{"broken":${number}`);
-        this.#append(`{"broken":${number}`);
+      if (this.#form === 'pairs') this.#request(event);
+      else {
+        this.lines.push(event);
+        if (this.#form === 'parts') this.#appendTimed(cri(event.line, 200));
+        else this.#append(event.line);
       }
+      if (number % 9 !== 4) continue;
+      const broken = `{"broken":${number}`;
+      this.broken.push(broken);
+      if (this.#form === 'parts') this.#appendTimed([...cri(broken), ...cri(KLOG_LINE, 50, 'stderr')]);
+      else this.#append(broken);
     }
+    while (this.#open.length > 0) this.#respond();
     this.#disk.place(LOG, Buffer.from(this.#data));
+  }
+
+  /** Each with a time of its own, as a runtime does: what a file begins with tells it from others. */
+  #appendTimed(lines: readonly string[]): void {
+    for (const line of lines) {
+      const nanoseconds = String(this.#timed++).padStart(9, '0');
+      this.#append(line.replace(/\.\d+Z/, `.${nanoseconds}Z`));
+    }
+  }
+
+  #request({ number, namespace }: NumberedLine): void {
+    const values = namespace === 'none' ? { namespace: '<none>', uri: '/' } : { namespace };
+    const request = requestLine(`request-${number}`, { ...values, user: `user-${number % 3}` });
+    this.#append(request);
+    this.#open.push({ id: `request-${number}`, request, namespace });
+    if (this.#open.length > number % 7) this.#respond();
+  }
+
+  #respond(): void {
+    // Not in the order of the requests.
+    const [{ id, request, namespace } = { id: '', request: '', namespace: '' }] = this.#open.splice(
+      this.#open.length >> 1,
+      1,
+    );
+    const response = responseLine(id);
+    this.#append(response);
+    this.lines.push({ number: this.lines.length, namespace, line: eventText(request, response) });
   }
 
   #append(line: string): void {
@@ -107,7 +155,7 @@ class Log {
 
   /** Renames the live file, begins a new one, and compresses the old one: its inode number is free then. */
   rotate(): void {
-    const time = new Date(BEGIN_MS + this.lines.length * 60_000).toISOString();
+    const time = new Date(BEGIN_MS + this.#rotations++ * 60_000).toISOString();
     const backup = `audit-${time.replaceAll(':', '-').slice(0, -1)}.log`;
     const data = Buffer.from(this.#data);
     this.#data = '';
@@ -176,7 +224,7 @@ export async function tryPoint({ configs, mode, dieAt, seed, wrap }: Point): Pro
   const random = seeded(seed);
   const disk = new VolatileDisk();
   disk.place(STATE);
-  const log = new Log(disk);
+  const log = new Log(disk, mode.form);
   log.write(LINES / 2);
   const faults: string[] = [];
   const fates: string[] = [];
