@@ -11,7 +11,12 @@ export interface Deadline {
   stop(): void;
 }
 
-export function watchProgress(metrics: PipelineMetrics, deadlineMs: number): Deadline {
+/** While `isIdle`, nothing could move, and the time does not count. */
+export function watchProgress(
+  metrics: PipelineMetrics,
+  deadlineMs: number,
+  isIdle: () => boolean = () => false,
+): Deadline {
   const passed = new AbortController();
   const highest = { bytesRead: -1, eventsDelivered: -1, segmentsClosed: -1 };
   let movedAtMs = performance.now();
@@ -22,6 +27,7 @@ export function watchProgress(metrics: PipelineMetrics, deadlineMs: number): Dea
         highest[counter] = metrics[counter];
         movedAtMs = performance.now();
       }
+      if (isIdle()) movedAtMs = performance.now();
       if (performance.now() - movedAtMs < deadlineMs) return;
       clearInterval(timer);
       passed.abort(new HaltError('DEADLINE', `nothing could be delivered for ${deadlineMs / 1000} seconds`));

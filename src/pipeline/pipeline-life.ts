@@ -104,6 +104,11 @@ export class PipelineLife {
     return this.#parts?.source.isReadOnce ?? false;
   }
 
+  /** The source can be read once only, and someone else decides when there is more. */
+  get awaitsInput(): boolean {
+    return this.isReadOnce && this.#parts?.source.isFinished() === false;
+  }
+
   /** The input has ended, or will not be read any further in this run and was all to be delivered. */
   get #isAtEnd(): boolean {
     return !this.#drain.aborted && (this.#runtime.once || this.isReadOnce);

@@ -21,6 +21,7 @@ export class Pipeline {
   readonly #runtime: PipelineRuntime;
   #isStuck = false;
   #remainingBytes: () => number = () => 0;
+  #awaitsInput: () => boolean = () => false;
 
   constructor(config: PipelineConfig, runtime: PipelineRuntime) {
     this.name = config.name;
@@ -44,7 +45,10 @@ export class Pipeline {
    */
   async run(drain: AbortSignal, kill: AbortSignal): Promise<void> {
     const { once, deadlineMs } = this.#runtime;
-    const deadline = once ? watchProgress(this.metrics, deadlineMs) : undefined;
+    // Who writes to standard input may take any time.
+    const isIdle = (): boolean =>
+      this.#awaitsInput() && eventsInFlight(this.metrics) === 0 && this.metrics.componentsWaiting === 0;
+    const deadline = once ? watchProgress(this.metrics, deadlineMs, isIdle) : undefined;
     const end = deadline ? AbortSignal.any([kill, deadline.signal]) : kill;
     let timer: NodeJS.Timeout | undefined;
     const stuck = new Promise<never>((_resolve, reject) => {
@@ -69,6 +73,7 @@ export class Pipeline {
     for (;;) {
       const life = new PipelineLife(this.#config, this.#runtime, this.metrics, drain, kill);
       this.#remainingBytes = () => life.remainingBytes;
+      this.#awaitsInput = () => life.awaitsInput;
       try {
         await life.run();
         return;

@@ -51,6 +51,18 @@ for (const once of [false, true]) {
   });
 }
 
+t.test('a run with a deadline waits for an idle input for longer than that', async (t) => {
+  const { root, args } = pipelineOf(t);
+  const running = startHeadgate([...args, '--once', '--deadline', '3s'], { withStdin: true });
+  running.child.stdin?.write(`${EVENTS[0]}\n`);
+  await until('the event was written', () => written(root).length === 1);
+  const idleSinceMs = performance.now();
+  await until('the deadline has passed', () => performance.now() - idleSinceMs > 4500);
+  t.equal(running.child.exitCode, null, running.stderr());
+  running.child.stdin?.end();
+  t.equal(await running.exit, 0, running.stderr());
+});
+
 t.test('a signal ends a run whose input goes on, with what is open', async (t) => {
   const { root, args } = pipelineOf(t);
   const running = startHeadgate(args, { withStdin: true });
