@@ -7,6 +7,7 @@ import { millisecondsOf } from '../../config/units.js';
 import { HaltError } from '../../errors.js';
 import { compileAuthorization } from './credentials.js';
 import type { ElasticsearchOptions } from './options.js';
+import { allCreated } from './verdict.js';
 
 /** Answers are read up to this size: 10,000 events that are all rejected, in the server's words, are a tenth of it. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -101,7 +102,12 @@ export class Cluster {
   async #connect(): Promise<{ client: Client; certificates: string }> {
     const { nodes, flavor, tls, compression } = this.#options;
     const [ca, cert, key] = await this.#certificates();
-    const { Client, SniffingTransport } = await import('@elastic/elasticsearch');
+    const { Client, Serializer, SniffingTransport } = await import('@elastic/elasticsearch');
+    class AnswerReader extends Serializer {
+      override deserialize<T>(json: string): T {
+        return (allCreated(json) as T | undefined) ?? super.deserialize(json);
+      }
+    }
     // Whoever says `opensearch` knows that it is not Elasticsearch.
     class AnyTransport extends SniffingTransport {
       constructor(options: ConstructorParameters<typeof SniffingTransport>[0]) {
@@ -118,6 +124,7 @@ export class Cluster {
       maxResponseSize: MAX_ANSWER_BYTES,
       maxCompressedResponseSize: MAX_ANSWER_BYTES,
       enableMetaHeader: false,
+      Serializer: AnswerReader,
       ...(isTls && {
         tls: { ...(ca && { ca }), ...(cert && { cert, key }) },
       }),

@@ -5,7 +5,7 @@ import { retry } from '../../pipeline/backoff.js';
 import type { RetryOptions } from '../../pipeline/backoff.js';
 import type { SinkContext } from '../../pipeline/component.js';
 import { RareLog } from '../../source/file/rare-log.js';
-import { actionOf, BulkBatch } from './bulk-batch.js';
+import { actionOf, BulkBatch, soughtOf } from './bulk-batch.js';
 import type { Item } from './bulk-batch.js';
 import { ClusterFault } from './cluster.js';
 import type { Answer, ClusterRequest } from './cluster.js';
@@ -32,7 +32,8 @@ export interface DeliveryOptions {
 
 /** What is left to be done for some items, which follow each other in their batch. */
 interface Remainder {
-  items: Item[];
+  /** Undefined: all of the batch, and nobody has looked at single ones yet. */
+  items: Item[] | undefined;
   /** Whether what was sent of them may have been done without our knowing. */
   isUnsure: boolean;
   /** They have to go in smaller requests, if they are more than one. */
@@ -71,11 +72,11 @@ export class Delivery {
 
   /** Rejects only when the pipeline ends. */
   async deliver(batch: BulkBatch): Promise<void> {
-    await this.#deliver(batch, batch.items, batch.isUnsure);
+    await this.#deliver(batch, undefined, batch.isUnsure);
     if (batch.rejections.length > 0) await this.#options.context.reject(batch.rejections, batch.after);
   }
 
-  async #deliver(batch: BulkBatch, items: Item[], isUnsure: boolean): Promise<void> {
+  async #deliver(batch: BulkBatch, items: Item[] | undefined, isUnsure: boolean): Promise<void> {
     const { request, context } = this.#options;
     let rest: Remainder = { items, isUnsure, isSplit: false, isPressed: false, cause: '' };
     let refusals = 0;
@@ -83,26 +84,27 @@ export class Delivery {
     await retry(this.#retry, 'deliver events', () =>
       this.#limit.run(context.signal, async () => {
         if (rest.isUnsure) rest = await this.#absent(batch, rest);
-        const sent = rest.items.length;
+        const sent = rest.items?.length ?? batch.size;
         if (sent === 0) return;
-        const body = batch.request(rest.items);
+        const body = rest.items ? batch.request(rest.items) : batch.whole();
         rest.isSplit = sent > 1 && body.length > this.size.maxBytes;
         if (rest.isSplit) return;
         rest.isUnsure = true; // Until there is an answer.
         const answer = await request({ method: 'POST', path: BULK_PATH, body });
         rest = this.#read(batch, rest.items, answer, reduced);
         this.#learn(answer, rest, body.length);
+        const left = rest.items?.length ?? batch.size;
         // A cluster can have so little room that this request never fits, however long it waits.
-        refusals = rest.isPressed && rest.items.length === sent ? refusals + 1 : 0;
+        refusals = rest.isPressed && left === sent ? refusals + 1 : 0;
         if (refusals === REFUSALS_BEFORE_SPLIT) this.size.noRoom(body.length);
-        if (rest.items.length > 0 && !rest.isSplit)
-          throw new ClusterFault(`${rest.items.length} events wait: ${rest.cause}`, answer.retryAfterMs);
+        if (left > 0 && !rest.isSplit)
+          throw new ClusterFault(`${left} events wait: ${rest.cause}`, answer.retryAfterMs);
       }),
     );
     if (rest.isSplit) await this.#deliverParts(batch, rest, reduced);
     if (reduced.length === 0) return;
     const again = batchOf(reduced, batch);
-    await this.#deliver(again, again.items, true);
+    await this.#deliver(again, undefined, true);
   }
 
   #learn({ status }: Answer, rest: Remainder, bytes: number): void {
@@ -117,18 +119,26 @@ export class Delivery {
 
   /** What is left when those that are there are left out. */
   async #absent(batch: BulkBatch, rest: Remainder): Promise<Remainder> {
-    const present = await findPresent(this.#options.request, rest.items);
-    const items = rest.items.filter(({ id }) => !present.has(id));
-    batch.gather(items, rest.items[0]?.start ?? 0);
+    const sought = rest.items ? soughtOf(rest.items) : batch.sought();
+    const present = await findPresent(this.#options.request, sought);
+    if (present.size === 0) return { ...rest, isUnsure: false };
+    const before = rest.items ?? batch.items();
+    const items = before.filter(({ id }) => !present.has(id));
+    batch.gather(items, before[0]?.start ?? 0);
     return { ...rest, items, isUnsure: false };
   }
 
   /** What is left when an answer was read. */
-  #read(batch: BulkBatch, items: Item[], { status, body }: Answer, reduced: Reduced[]): Remainder {
+  #read(
+    batch: BulkBatch,
+    given: Item[] | undefined,
+    { status, body }: Answer,
+    reduced: Reduced[],
+  ): Remainder {
     if (status !== 200) {
       const verdict = judgeRequest(status, body);
       return {
-        items,
+        items: given,
         // A server that reads a request by parts may have done some of it when it comes to one that it can't read.
         isUnsure: verdict === 'unknown' || status === 400,
         isSplit: verdict === 'split',
@@ -136,15 +146,18 @@ export class Delivery {
         cause: `the request was answered with ${status} ${errorType(body) ?? ''}${hintFor(status)}`,
       };
     }
-    const answers = itemsOf(body, items.length);
-    const rest = {
-      items,
+    const answers = itemsOf(body, given?.length ?? batch.size);
+    const rest: Remainder = {
+      items: given,
       isUnsure: true,
       isSplit: false,
       isPressed: false,
       cause: 'the answer is not whole',
     };
     if (!answers) return rest;
+    if (answers.every((answer) => judgeItem(answer) === 'done'))
+      return { ...rest, items: [], isUnsure: false };
+    const items = given ?? batch.items();
     const waiting = answers.flatMap((answer, k) => {
       const item = items[k];
       const verdict = judgeItem(answer);
@@ -171,7 +184,7 @@ export class Delivery {
 
   async #deliverParts(
     batch: BulkBatch,
-    { items, isUnsure, cause }: Remainder,
+    { items = batch.items(), isUnsure, cause }: Remainder,
     reduced: Reduced[],
   ): Promise<void> {
     const [item] = items;
@@ -218,15 +231,15 @@ export class Delivery {
  */
 function batchOf(reduced: readonly Reduced[], { after, rejections }: BulkBatch): BulkBatch {
   const parts = reduced.map(({ item, line, document }) => {
-    const id = `${item.id}${REDUCED_SUFFIX}`;
-    return { item, line, document, id, action: Buffer.from(actionOf(item.index.target, id)) };
+    const action = Buffer.from(actionOf(item.index.target, `${item.id}${REDUCED_SUFFIX}`));
+    return { item, line, document, action };
   });
   const body = Buffer.concat(parts.flatMap(({ action, document }) => [action, document, NEWLINE_BYTES]));
   const batch = new BulkBatch(body, after, true, rejections);
-  for (const { item, line, document, id, action } of parts) {
+  for (const { item, line, document, action } of parts) {
     const start = batch.length;
     const documentAt = action.length;
-    batch.add({ ...item, id, line, documentAt, start, end: start + documentAt + document.length + 1 });
+    batch.add({ ...item, line, documentAt, start, end: start + documentAt + document.length + 1 });
   }
   return batch;
 }

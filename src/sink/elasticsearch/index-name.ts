@@ -100,16 +100,21 @@ export class IndexNames {
       this.#slice = sliceOf(this.#template.unit, timeMs);
       this.#known.clear();
     }
-    const values = this.#values.map((value) => value(batch, i));
-    const key =
-      values.length === 1 ? (values[0] ?? '') : values.map((each) => `${each.length}:${each}`).join('');
+    const key = this.#keyOf(batch, i);
     let name = this.#known.get(key);
     if (!name) {
-      name = this.#make(values);
+      name = this.#make(this.#values.map((value) => value(batch, i)));
       if (this.#known.size >= MAX_CACHED) this.#known.clear();
       this.#known.set(key, name);
     }
     return name;
+  }
+
+  #keyOf(batch: EventBatch, i: number): ByteString {
+    const [only] = this.#values;
+    if (!only) return '';
+    if (this.#values.length === 1) return only(batch, i);
+    return this.#values.map((value) => lengthFirst(value(batch, i))).join('');
   }
 
   /** The name that event i has where there is no bound; nothing is remembered. */
@@ -130,6 +135,11 @@ export class IndexNames {
     }
     return { target: this.#overflow, places: [this.#overflow, own] };
   }
+}
+
+/** Such texts one after the other are not equal unless each is. */
+function lengthFirst(text: ByteString): ByteString {
+  return `${text.length}:${text}`;
 }
 
 function parsed(text: string): PathTemplate {

@@ -147,7 +147,6 @@ class ElasticsearchSink implements Sink {
     at += data.copy(body, at, start, end);
     body[at++] = NEWLINE;
     batch.add({
-      id: place.id,
       index: place.index,
       event: place.event,
       path: place.path,
@@ -158,7 +157,7 @@ class ElasticsearchSink implements Sink {
       eventAt: head.length,
       line: isLine ? undefined : Buffer.from(line),
     });
-    if (batch.items.length >= this.#maxEvents) this.#send();
+    if (batch.size >= this.#maxEvents) this.#send();
   }
 
   #reject(place: Place, line: Buffer, detail: string): void {

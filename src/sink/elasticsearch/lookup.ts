@@ -3,7 +3,7 @@
 // would be there twice. So events of unknown outcome are looked up first, over all that their name stands for.
 import { ClusterFault } from './cluster.js';
 import type { Answer, ClusterRequest } from './cluster.js';
-import type { Item } from './bulk-batch.js';
+import type { Sought } from './bulk-batch.js';
 
 /** So many ids are asked for at once; an answer holds up to 10,000 documents (`index.max_result_window`). */
 const IDS_A_SEARCH = 1_000;
@@ -13,17 +13,16 @@ const NAMES_LENGTH = 2_000;
 /** What does not exist holds nothing. */
 const EXISTING = 'ignore_unavailable=true&allow_no_indices=true';
 
-/** The ids of those items whose documents exist. Throws `ClusterFault` where that can not be told for now. */
+/** Which of the ids stand for a document. Throws `ClusterFault` where that can not be told for now. */
 export async function findPresent(
   request: (request: ClusterRequest) => Promise<Answer>,
-  items: readonly Item[],
+  { ids, names }: Sought,
 ): Promise<Set<string>> {
   const present = new Set<string>();
-  const names = new Set(items.flatMap(({ index }) => index.places));
   for (const path of chunksOfNames(names)) {
     wholeAnswer(await request({ method: 'POST', path: `/${path}/_refresh?${EXISTING}` }));
-    for (let from = 0; from < items.length; from += IDS_A_SEARCH) {
-      const values = items.slice(from, from + IDS_A_SEARCH).map(({ id }) => id);
+    for (let from = 0; from < ids.length; from += IDS_A_SEARCH) {
+      const values = ids.slice(from, from + IDS_A_SEARCH);
       const body = { query: { ids: { values } }, size: MAX_HITS, _source: false };
       const query = `${EXISTING}&allow_partial_search_results=false`;
       const answer = await request({ method: 'POST', path: `/${path}/_search?${query}`, body });

@@ -44,6 +44,27 @@ export function itemsOf(body: unknown, count: number): ItemAnswer[] | undefined 
   return answers;
 }
 
+const CREATED: { create: ItemAnswer } = { create: { status: 201 } };
+const CREATED_TEXT = JSON.stringify(CREATED);
+/** The longest text of such an answer so far. */
+let allCreatedText = '';
+
+/**
+ * What `JSON.parse` makes of the answer to a bulk request that made every document, which is almost every answer, without
+ * parsing it; undefined for any other text. Those that stand for one event each are the same object.
+ */
+export function allCreated(text: string): { items: object[] } | undefined {
+  const length = text.length - OPENING.length - CLOSING.length;
+  const count = (length + 1) / (CREATED_TEXT.length + 1);
+  if (!Number.isInteger(count) || count < 1 || !text.startsWith(OPENING) || !text.endsWith(CLOSING))
+    return undefined;
+  if (allCreatedText.length < length) allCreatedText = new Array(count).fill(CREATED_TEXT).join(',');
+  if (text.slice(OPENING.length, -CLOSING.length) !== allCreatedText.slice(0, length)) return undefined;
+  return { items: new Array<object>(count).fill(CREATED) };
+}
+const OPENING = '{"items":[';
+const CLOSING = ']}';
+
 /** What is to be done about a whole request that was answered with `status`, not 200. */
 export type RequestVerdict =
   /** It was not looked at: send the same again. */
