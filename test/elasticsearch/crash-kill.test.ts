@@ -11,8 +11,9 @@ import type { Running } from '../helpers/headgate.js';
 import { temporaryDirectory } from '../helpers/temporary.js';
 import { until } from '../helpers/until.js';
 
-/** How many kills of Headgate, and a third as many of Elasticsearch; the environment enlarges it. */
+/** How many kills of Headgate, and then of Elasticsearch; the environment enlarges both. */
 const KILLS = Number(process.env['HEADGATE_CRASH_KILLS'] ?? 3);
+const SERVER_KILLS = Number(process.env['HEADGATE_CRASH_KILLS'] ?? 1);
 const LONGEST_LIFE_MS = 1_500;
 const LINES_AT_ONCE = 10;
 const WRITE_EVERY_MS = 100;
@@ -80,7 +81,7 @@ ${sinks.join('\n')}
     await call(node.url, 'POST', '/stream/_rollover');
   }
   running = startHeadgate(args);
-  for (let kill = 0; kill < Math.ceil(KILLS / 3); kill++) {
+  for (let kill = 0; kill < SERVER_KILLS; kill++) {
     await sleep(Math.random() * LONGEST_LIFE_MS);
     await node.kill();
     await node.start();

@@ -2,6 +2,8 @@
 // Elastic's client (nodes in turn, dead ones last, TLS), which is loaded when a pipeline first needs it: it costs
 // 0.3 s and 37 MB. What goes wrong on the way is a fault, and then nobody knows what became of the request.
 import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import type { Client } from '@elastic/elasticsearch';
 import { millisecondsOf } from '../../config/units.js';
 import { HaltError } from '../../errors.js';
@@ -11,6 +13,10 @@ import { allCreated } from './verdict.js';
 
 /** Answers are read up to this size: 10,000 events that are all rejected, in the server's words, are a tenth of it. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/** Of level 6 it has half the cost and 1.2 times the bytes, measured on requests of events at level Metadata. */
+const GZIP_LEVEL = 3;
+const compress = promisify(gzip);
 
 type ClientOptions = ConstructorParameters<typeof Client>[0];
 
@@ -58,7 +64,10 @@ export class Cluster {
   }
 
   /** Throws `ClusterFault` where there was no answer, and `HaltError` where there never will be one. */
-  async request({ method, path, body }: ClusterRequest): Promise<Answer> {
+  async request({ method, path, body: given }: ClusterRequest): Promise<Answer> {
+    const isCompressed = this.#options.compression === 'gzip';
+    const body =
+      isCompressed && Buffer.isBuffer(given) ? await compress(given, { level: GZIP_LEVEL }) : given;
     const abort = new AbortController();
     const stop = (): void => {
       abort.abort();
@@ -72,6 +81,8 @@ export class Cluster {
         // Not the client's own type, which names a version that servers before 9 refuse.
         'content-type': Buffer.isBuffer(body) ? 'application/x-ndjson' : 'application/json',
         accept: 'application/json',
+        ...(isCompressed && { 'accept-encoding': 'gzip' }),
+        ...(body !== given && { 'content-encoding': 'gzip' }),
         ...(authorization !== undefined && { authorization }),
       };
       const content = body === undefined ? {} : Buffer.isBuffer(body) ? { bulkBody: body } : { body };
@@ -100,7 +111,7 @@ export class Cluster {
   }
 
   async #connect(): Promise<{ client: Client; certificates: string }> {
-    const { nodes, flavor, tls, compression } = this.#options;
+    const { nodes, flavor, tls } = this.#options;
     const [ca, cert, key] = await this.#certificates();
     const { Client, Serializer, SniffingTransport } = await import('@elastic/elasticsearch');
     class AnswerReader extends Serializer {
@@ -120,7 +131,6 @@ export class Cluster {
     const options: ClientOptions = {
       nodes,
       maxRetries: 0,
-      compression: compression === 'gzip',
       maxResponseSize: MAX_ANSWER_BYTES,
       maxCompressedResponseSize: MAX_ANSWER_BYTES,
       enableMetaHeader: false,
