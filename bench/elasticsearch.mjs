@@ -7,14 +7,7 @@
 // of its own. `--write` keeps the result in bench/ELASTICSEARCH.md. Ends with 1 if Headgate costs more than it promises.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  appendFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -132,7 +125,9 @@ async function inWork(run) {
 
 /** @returns {Promise<{ url: string, end: () => Promise<number> }>} a server that keeps nothing, and says how much came */
 async function startNull() {
-  const child = spawn(process.execPath, [join(here, 'null-bulk.mjs')], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [join(here, 'null-bulk.mjs')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const said = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const port = (await said.next()).value;
   const end = async () => {
@@ -143,8 +138,7 @@ async function startNull() {
 }
 
 /** @param {string} url @param {string} index @param {string} more */
-const sinkTo = (url, index, more) =>
-  `{ type: elasticsearch, nodes: ['${url}'], index: '${index}'${more} }`;
+const sinkTo = (url, index, more) => `{ type: elasticsearch, nodes: ['${url}'], index: '${index}'${more} }`;
 
 /** @param {(url: string) => Promise<Usage> | Usage} run @param {number} events @returns {() => Promise<Usage>} */
 const intoNothing = (run, events) => async () => {

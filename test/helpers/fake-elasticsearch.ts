@@ -1,6 +1,8 @@
 // A server that speaks as much of Elasticsearch's API as the sink uses, on documents in memory, and that can be told how
 // to misbehave, request by request. As in a data stream, `create` finds an id only in the newest backing index.
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { ServerOptions } from 'node:https';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
@@ -35,14 +37,25 @@ export class FakeElasticsearch {
   isElasticsearch = true;
   /** Backing indices of each name, oldest first. */
   readonly #indices = new Map<string, Map<string, string>[]>();
-  readonly #server = createServer((request, response) => {
-    this.#handle(request, response).catch((error: unknown) => {
-      response.destroy(error as Error);
-    });
-  });
+  readonly #server: ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>;
+  readonly #scheme: string;
 
-  static async start(t: { teardown(run: () => void): unknown }): Promise<FakeElasticsearch> {
-    const fake = new FakeElasticsearch();
+  private constructor(tls: ServerOptions | undefined) {
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
+      this.#handle(request, response).catch((error: unknown) => {
+        response.destroy(error as Error);
+      });
+    };
+    this.#server = tls ? createTlsServer(tls, answer) : createServer(answer);
+    this.#scheme = tls ? 'https' : 'http';
+  }
+
+  /** With `tls` it speaks https. */
+  static async start(
+    t: { teardown(run: () => void): unknown },
+    tls?: ServerOptions,
+  ): Promise<FakeElasticsearch> {
+    const fake = new FakeElasticsearch(tls);
     await new Promise<void>((resolve) => fake.#server.listen(0, '127.0.0.1', resolve));
     t.teardown(() => {
       fake.#server.closeAllConnections();
@@ -52,7 +65,7 @@ export class FakeElasticsearch {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
   get bulkRequests(): number {
     return this.requests.filter(({ path }) => path.startsWith('/_bulk')).length;

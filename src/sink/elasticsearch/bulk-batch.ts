@@ -119,7 +119,18 @@ export class BulkBatch {
       );
       const line = this.#lines.get(k);
       const id = this.#idAt(start, documentAt);
-      const item = { start, end, documentAt, eventAt, line, id, index, event, path, origin: { file, offset } };
+      const item = {
+        start,
+        end,
+        documentAt,
+        eventAt,
+        line,
+        id,
+        index,
+        event,
+        path,
+        origin: { file, offset },
+      };
       start = end;
       return item;
     });

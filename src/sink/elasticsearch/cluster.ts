@@ -7,6 +7,7 @@ import { gzip } from 'node:zlib';
 import type { Client } from '@elastic/elasticsearch';
 import { millisecondsOf } from '../../config/units.js';
 import { HaltError } from '../../errors.js';
+import { authorityOf } from './authority.js';
 import { compileAuthorization } from './credentials.js';
 import type { ElasticsearchOptions } from './options.js';
 import { allCreated } from './verdict.js';
@@ -75,7 +76,7 @@ export class Cluster {
     const timer = setTimeout(stop, this.#timeoutMs);
     this.#signal.addEventListener('abort', stop);
     try {
-      const { client } = await (this.#client ??= this.#connect());
+      const { client } = await (this.#client ??= this.#connect(abort.signal));
       const authorization = await this.#authorization();
       const headers = {
         // Not the client's own type, which names a version that servers before 9 refuse.
@@ -110,9 +111,10 @@ export class Cluster {
     await connected?.client.close();
   }
 
-  async #connect(): Promise<{ client: Client; certificates: string }> {
-    const { nodes, flavor, tls } = this.#options;
-    const [ca, cert, key] = await this.#certificates();
+  async #connect(signal: AbortSignal): Promise<{ client: Client; certificates: string }> {
+    const { nodes, flavor } = this.#options;
+    const [caInFile, cert, key] = await this.#certificates();
+    const ca = caInFile ?? (await this.#authority(signal));
     const { Client, Serializer, SniffingTransport } = await import('@elastic/elasticsearch');
     class AnswerReader extends Serializer {
       override deserialize<T>(json: string): T {
@@ -138,10 +140,24 @@ export class Cluster {
       ...(isTls && {
         tls: { ...(ca && { ca }), ...(cert && { cert, key }) },
       }),
-      ...(tls.ca_fingerprint !== undefined && { caFingerprint: tls.ca_fingerprint }),
       ...(flavor === 'opensearch' && { Transport: AnyTransport }),
     };
-    return { client: new Client(options), certificates: [ca, cert, key].join('\n') };
+    return { client: new Client(options), certificates: [caInFile, cert, key].join('\n') };
+  }
+
+  /** What `ca_fingerprint` stands for, as the first node says that can be reached. */
+  async #authority(signal: AbortSignal): Promise<string | undefined> {
+    const { nodes, tls } = this.#options;
+    if (tls.ca_fingerprint === undefined) return undefined;
+    const faults: unknown[] = [];
+    for (const node of nodes) {
+      try {
+        return await authorityOf(node, tls.ca_fingerprint, signal);
+      } catch (error) {
+        faults.push(error);
+      }
+    }
+    throw faults[0] as Error;
   }
 
   async #certificates(): Promise<(string | undefined)[]> {

@@ -59,7 +59,8 @@ const tlsOptions = Type.Object(
     ),
     ca_fingerprint: optional(
       Type.String({
-        description: "SHA-256 fingerprint of the server's certificate authority, as Elasticsearch prints it.",
+        description:
+          "SHA-256 fingerprint of the server's certificate authority, as Elasticsearch prints it. Takes the place of `ca_file`.",
         pattern: '^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$',
       }),
     ),
@@ -127,7 +128,8 @@ export const elasticsearchOptions = Type.Object({
   auth: authOptions,
   tls: tlsOptions,
   compression: oneOf(['none', 'gzip'], {
-    description: '`gzip`: requests and answers are compressed, to an eighth or so, for some 5 CPU seconds per gigabyte more.',
+    description:
+      '`gzip`: requests and answers are compressed, to an eighth or so, for some 5 CPU seconds per gigabyte more.',
     default: 'none',
   }),
   batch: batchOptions,
@@ -184,6 +186,8 @@ export function checkElasticsearchOptions({ nodes, auth, tls, index }: Elasticse
     fault(['tls'], '`tls` is for https, but a node is http', 'write `https://` in `nodes`');
   if ((tls.cert_file === undefined) !== (tls.key_file === undefined))
     fault(['tls'], 'a client certificate needs its key', 'give `cert_file` and `key_file`');
+  if (tls.ca_file !== undefined && tls.ca_fingerprint !== undefined)
+    fault(['tls', 'ca_fingerprint'], 'there are two ways to know the authority', 'leave one of them');
   if (index.startsWith('.'))
     fault(['index'], 'names that begin with a dot are the server’s own', 'take it away');
   return faults;
