@@ -11,9 +11,9 @@ import type { Running } from '../helpers/headgate.js';
 import { temporaryDirectory } from '../helpers/temporary.js';
 import { until } from '../helpers/until.js';
 
-/** How many kills of Headgate, and then of Elasticsearch; the environment enlarges both. */
+/** How many kills of Headgate, and then of Elasticsearch; the environment enlarges it. */
 const KILLS = Number(process.env['HEADGATE_CRASH_KILLS'] ?? 3);
-const SERVER_KILLS = Number(process.env['HEADGATE_CRASH_KILLS'] ?? 1);
+const SERVER_KILLS = Number(process.env['HEADGATE_SERVER_KILLS'] ?? Math.ceil(KILLS / 3));
 const LONGEST_LIFE_MS = 1_500;
 const LINES_AT_ONCE = 10;
 const WRITE_EVERY_MS = 100;

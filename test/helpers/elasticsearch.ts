@@ -1,4 +1,4 @@
-// A real Elasticsearch for tests, made of the server's jars from Maven Central: `test/elasticsearch` has what is needed
+// A real Elasticsearch, or OpenSearch, for tests, made of the server's jars from Maven Central: `test/elasticsearch` has what is needed
 // besides. A JDK or Maven, or the way to Maven Central, may be missing on a machine: then there is a reason to skip.
 // Where `ELASTICSEARCH_URL` is set, that server is used by tests that neither stop nor configure it.
 import { execFile, spawn } from 'node:child_process';
@@ -21,6 +21,11 @@ const VERSIONS = [
   { jdk: 21, version: '9.5.3' },
   { jdk: 17, version: '8.19.21' },
 ];
+/** Of the package that starts OpenSearch; it has the version of that, and a digit more. */
+const OPENSEARCH_VERSIONS = [
+  { jdk: 21, version: '3.8.0.0' },
+  { jdk: 17, version: '2.19.1.0' },
+];
 
 interface Teardown {
   teardown(run: () => unknown): unknown;
@@ -31,7 +36,8 @@ const run = promisify(execFile);
 interface Recipe {
   java: string;
   classPath: string;
-  home: string;
+  /** Arguments of the launcher in front of the directory. */
+  program: string[];
   flags: string[];
 }
 
@@ -49,48 +55,77 @@ async function findJdk(): Promise<{ home: string; major: number } | undefined> {
   return found.sort((a, b) => b.major - a.major)[0];
 }
 
-/** Resolves the jars and compiles the launcher, or says in one line why that can't be done here. */
-async function prepare(t: Teardown): Promise<Recipe | { missing: string }> {
+interface Resolved {
+  jdk: string;
+  version: string;
+  /** Belongs to the test. */
+  home: string;
+  jars: string[];
+  flags: string[];
+}
+
+/** Resolves the jars that a pom names, or says in one line why that can't be done here. */
+async function resolve(
+  t: Teardown,
+  server: string,
+  pom: string,
+  versions: typeof VERSIONS,
+): Promise<Resolved | { missing: string }> {
   const jdk = await findJdk();
-  const version = VERSIONS.find((each) => (jdk?.major ?? 0) >= each.jdk)?.version;
-  if (!jdk || version === undefined) return { missing: 'no JDK 17 or newer is installed: no Elasticsearch' };
+  const version = versions.find((each) => (jdk?.major ?? 0) >= each.jdk)?.version;
+  if (!jdk || version === undefined) return { missing: `no JDK 17 or newer is installed: no ${server}` };
   const home = temporaryDirectory(t);
   const list = join(home, 'classpath');
   const goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath';
-  const define = [`-Delasticsearch.version=${version}`, `-Dmdep.outputFile=${list}`];
+  const define = [`-Dserver.version=${version}`, `-Dmdep.outputFile=${list}`];
   try {
     const options = { timeout: RESOLVE_DEADLINE_MS, env: { ...process.env, JAVA_HOME: jdk.home } };
-    await run('mvn', ['-B', '-q', '-f', join(RECIPE, 'pom.xml'), ...define, goal], options);
+    await run('mvn', ['-B', '-q', '-f', pom, ...define, goal], options);
   } catch (error) {
     const { code, stdout = '' } = error as { code?: unknown; stdout?: string };
-    if (code === 'ENOENT') return { missing: 'Maven is not installed: no Elasticsearch' };
-    return { missing: `Maven cannot get the jars of Elasticsearch: ${stdout.trim().split('\n')[0]}` };
+    if (code === 'ENOENT') return { missing: `Maven is not installed: no ${server}` };
+    return { missing: `Maven cannot get the jars of ${server}: ${stdout.trim().split('\n')[0]}` };
   }
-  const jars = readFileSync(list, 'utf8').trim().split(':');
+  const isNew = jdk.major >= 21;
+  return {
+    jdk: jdk.home,
+    version,
+    home,
+    jars: readFileSync(list, 'utf8').trim().split(':'),
+    flags: isNew ? ['--enable-native-access=ALL-UNNAMED', '--add-modules=jdk.incubator.vector'] : [],
+  };
+}
+
+/** Compiles a launcher; returns the class path that it runs with. */
+async function compile({ jdk, home }: Resolved, source: string, jars: readonly string[]): Promise<string> {
+  const classes = join(home, 'classes');
+  const server = jars.join(':');
+  await run(join(jdk, 'bin/javac'), ['-proc:none', '-cp', server, '-d', classes, source]);
+  return `${classes}:${server}`;
+}
+
+async function prepareOpenSearch(t: Teardown): Promise<Recipe | { missing: string }> {
+  const directory = join(RECIPE, 'opensearch');
+  const resolved = await resolve(t, 'OpenSearch', join(directory, 'pom.xml'), OPENSEARCH_VERSIONS);
+  if ('missing' in resolved) return resolved;
+  const classPath = await compile(resolved, join(directory, 'TestNode.java'), resolved.jars);
+  return { java: join(resolved.jdk, 'bin/java'), classPath, program: [], flags: resolved.flags };
+}
+
+async function prepare(t: Teardown): Promise<Recipe | { missing: string }> {
+  const resolved = await resolve(t, 'Elasticsearch', join(RECIPE, 'pom.xml'), VERSIONS);
+  if ('missing' in resolved) return resolved;
+  const { jdk, version, home, jars, flags } = resolved;
   // The server loads its HTTP transport as a module, apart from its own class path.
   const isTransport = (jar: string): boolean =>
     /\/io\/netty\/|\/transport-netty4-|\/elasticsearch-ssl-config-/.test(jar);
   const moduleDirectory = join(home, 'modules/transport-netty4');
   mkdirSync(moduleDirectory, { recursive: true });
   for (const jar of jars.filter(isTransport)) cpSync(jar, join(moduleDirectory, basename(jar)));
-  await describeModule(jdk.home, moduleDirectory, version);
-  const classes = join(home, 'classes');
-  const server = jars.filter((jar) => !isTransport(jar)).join(':');
-  await run(join(jdk.home, 'bin/javac'), [
-    '-proc:none',
-    '-cp',
-    server,
-    '-d',
-    classes,
-    join(RECIPE, 'TestNode.java'),
-  ]);
-  const isNew = jdk.major >= 21;
-  return {
-    java: join(jdk.home, 'bin/java'),
-    classPath: `${classes}:${server}`,
-    home,
-    flags: isNew ? ['--enable-native-access=ALL-UNNAMED', '--add-modules=jdk.incubator.vector'] : [],
-  };
+  await describeModule(jdk, moduleDirectory, version);
+  const server = jars.filter((jar) => !isTransport(jar));
+  const classPath = await compile(resolved, join(RECIPE, 'TestNode.java'), server);
+  return { java: join(jdk, 'bin/java'), classPath, program: [home], flags };
 }
 
 /** Writes the descriptor that the module's jar brings along, without the Java module that it would have to be. */
@@ -123,13 +158,13 @@ export class ElasticsearchNode {
 
   /** Starts it on its data; resolves when it answers. */
   async start(): Promise<void> {
-    const { java, classPath, home, flags } = this.#recipe;
+    const { java, classPath, program, flags } = this.#recipe;
     const memory = ['-Xms512m', '-Xmx512m', '-XX:+UseSerialGC', `-Djava.io.tmpdir=${this.#directory}`];
     const settings = [`http.port=${this.#port}`, 'node.store.allow_mmap=false', ...this.#settings];
-    const program = ['-cp', classPath, 'TestNode', home, this.#directory, ...settings];
+    const launch = ['-cp', classPath, 'TestNode', ...program, this.#directory, ...settings];
     const log = openSync(join(this.#directory, 'node.log'), 'a');
     const vectors = '-Dorg.elasticsearch.nativeaccess.enableVectorLibrary=false';
-    const child = spawn(java, [...memory, vectors, ...flags, ...program], { stdio: ['ignore', log, log] });
+    const child = spawn(java, [...memory, vectors, ...flags, ...launch], { stdio: ['ignore', log, log] });
     this.#child = child;
     await until(
       'Elasticsearch answers',
@@ -162,7 +197,19 @@ export async function startElasticsearch(
   t: Teardown,
   settings: readonly string[] = [],
 ): Promise<ElasticsearchNode | { missing: string }> {
-  const recipe = await prepare(t);
+  return startNode(t, await prepare(t), settings);
+}
+
+/** The same of OpenSearch. */
+export async function startOpenSearch(t: Teardown): Promise<ElasticsearchNode | { missing: string }> {
+  return startNode(t, await prepareOpenSearch(t), []);
+}
+
+async function startNode(
+  t: Teardown,
+  recipe: Recipe | { missing: string },
+  settings: readonly string[],
+): Promise<ElasticsearchNode | { missing: string }> {
   if ('missing' in recipe) return recipe;
   const node = new ElasticsearchNode(recipe, temporaryDirectory(t), await freePort(), settings);
   t.teardown(() => node.kill());
