@@ -136,6 +136,9 @@ export class Cluster {
       maxResponseSize: MAX_ANSWER_BYTES,
       maxCompressedResponseSize: MAX_ANSWER_BYTES,
       enableMetaHeader: false,
+      // It would copy a request that failed as an object of one property a byte (@elastic/transport `redactObject`), which
+      // takes a second and 400 MB. Of the errors that carry secrets only the message goes further than this file.
+      redaction: { type: 'off' },
       Serializer: AnswerReader,
       ...(isTls && {
         tls: { ...(ca && { ca }), ...(cert && { cert, key }) },
