@@ -6,7 +6,13 @@ import { IndexNames, parseIndexTemplate } from '../../../src/sink/elasticsearch/
 import { AdaptiveLimit, RequestSize } from '../../../src/sink/elasticsearch/limit.js';
 import { checkElasticsearchOptions } from '../../../src/sink/elasticsearch/options.js';
 import type { ElasticsearchOptions } from '../../../src/sink/elasticsearch/options.js';
-import { describeError, itemsOf, judgeItem, judgeRequest } from '../../../src/sink/elasticsearch/verdict.js';
+import {
+  allCreated,
+  describeError,
+  itemsOf,
+  judgeItem,
+  judgeRequest,
+} from '../../../src/sink/elasticsearch/verdict.js';
 import { batchOfEvent, decode } from '../../helpers/decode.js';
 
 t.test('the verdict on an item', async (t) => {
@@ -67,6 +73,29 @@ t.test('an answer that is not whole is none', async (t) => {
   ])
     t.equal(itemsOf(body, 2), undefined, JSON.stringify(body));
 });
+
+t.test(
+  'an answer that all documents were made is known by its text, and no other is taken for it',
+  async (t) => {
+    const item = '{"create":{"status":201}}';
+    const of = (...items: string[]): string => `{"items":[${items.join(',')}]}`;
+    for (const count of [3, 1, 5000, 2]) {
+      const text = of(...new Array<string>(count).fill(item));
+      t.strictSame(allCreated(text), JSON.parse(text));
+    }
+    const others = [
+      of(),
+      of(item, item.replace('201', '200')),
+      of(item, item.replace('201', '409'), item),
+      of(item, item).replace('},{', '} {'),
+      of(item, item).slice(0, -1),
+      `${of(item)} `,
+      of(item).replace('items', 'itemz'),
+      '',
+    ];
+    for (const text of others) t.equal(allCreated(text), undefined, text);
+  },
+);
 
 t.test('the words of a server are bounded', async (t) => {
   const error = { type: 'some_exception', reason: 'x'.repeat(10_000) };
