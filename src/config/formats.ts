@@ -9,6 +9,7 @@ import { parseTemplate } from '../event/template.js';
 import type { Fault } from '../event/fault.js';
 import { parseIndexTemplate } from '../sink/elasticsearch/index-name.js';
 import { parsePathTemplate } from '../sink/files/path-template.js';
+import { parseAddress } from '../source/webhook/address.js';
 import { closest } from './closest.js';
 import { BYTE_UNITS, DURATION_UNITS, parseBytes, parseDuration } from './units.js';
 
@@ -72,6 +73,11 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     check: (value) => checkGlob(String(value)),
     editor: { pattern: `^/|${ENV_PATTERN}` },
   },
+  address: {
+    expected: 'an address with a port such as `127.0.0.1:9443`',
+    check: (value) => checkAddress(String(value)),
+    editor: { pattern: `:[0-9]{1,5}$|${ENV_PATTERN}` },
+  },
   directory: {
     expected: 'an absolute directory such as `/var/log/audit`',
     check: (value) => checkDirectory(String(value)),
@@ -89,6 +95,11 @@ export function checkName(name: string): Fault[] {
   if (new RegExp(NAME_PATTERN).test(name)) return [];
   const message = 'a name is 1 to 64 letters, digits, `.`, `_` or `-`, and begins with a letter or digit';
   return [{ code: 'CONFIG_VALUE', message }];
+}
+
+function checkAddress(text: string): Fault[] {
+  const parsed = parseAddress(text);
+  return 'fault' in parsed ? [parsed.fault] : [];
 }
 
 function checkField(text: string): Fault[] {

@@ -118,6 +118,7 @@ const KIND_OF_FORMAT: Readonly<Record<string, string>> = {
   'path-template': 'path with templates',
   file: 'path',
   directory: 'path',
+  address: 'address',
 };
 
 function isMapping({ type }: Option): boolean {

@@ -40,6 +40,8 @@ export const pathTemplate = (text: OptionText): TString => Type.String({ ...text
 export const glob = (text: OptionText): TString => Type.String({ ...text, format: 'glob' });
 /** An absolute directory. */
 export const directory = (text: OptionText): TString => Type.String({ ...text, format: 'directory' });
+/** An IP address with a port: `127.0.0.1:9443`. */
+export const address = (text: OptionText): TString => Type.String({ ...text, format: 'address' });
 /** A condition; see `event/match.ts`. */
 export const when = (text: OptionText<unknown>): TUnsafe<unknown> =>
   Type.Unsafe<unknown>({ ...text, format: 'when' });
