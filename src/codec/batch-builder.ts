@@ -88,11 +88,12 @@ export class BatchBuilder {
     this.size++;
   }
 
-  /** Adds an event of other bytes than its line `[start, end)`. */
-  addBytes(bytes: Buffer, start: number, end: number): void {
+  /** Adds the object `[start, end)` as an event; `prefix`, if given, stands in the place of its brace. */
+  addPrefixed(prefix: Buffer | undefined, start: number, end: number): void {
     const made = this.#madeEvents();
     const eventStart = made.out.length;
-    made.out.bytes(bytes, 0, bytes.length);
+    if (prefix) made.out.bytes(prefix, 0, prefix.length);
+    made.out.bytes(this.data, prefix ? start + 1 : start, end);
     made.out.byte(NEWLINE);
     this.#unscanned.push(this.size);
     made.add(this.size++, eventStart, { data: this.data, start, end }, undefined);

@@ -14,7 +14,7 @@ import type { BrokenLine } from './broken-line.js';
 import type { ContainerLines } from './container-lines.js';
 import { isServerLog, mayBeWrapped } from './cri-line.js';
 import type { LineFormat } from './decoder.js';
-import { isPlainEvent, readEventList } from './event-list.js';
+import { isPlainEvent, ItemPrefixes, readEventList } from './event-list.js';
 import { mayBeLegacy, NO_TIME } from './legacy-line.js';
 import type { LegacyPairs, TakeEntry } from './legacy-pairs.js';
 import { readPool } from './lines.js';
@@ -100,13 +100,13 @@ export class Decoding {
     const reader = new JsonReader();
     reader.load(batch.data);
     const at = reader.space(start);
-    // Behind its first fields nobody may have looked at it.
-    const valueEnd = reader.value(at);
-    const items = valueEnd >= 0 && reader.space(valueEnd) === end ? readEventList(reader, at) : undefined;
-    if (!items) return false;
-    if (items.length === 0) batch.blank++;
-    for (const { start, end, bytes } of items) {
-      if (bytes) batch.addBytes(bytes, start, end);
+    const list = readEventList(reader, at);
+    if (!list || reader.space(list.end) !== end) return false;
+    if (list.items.length === 0) batch.blank++;
+    const prefixes = new ItemPrefixes(list);
+    for (const item of list.items) {
+      const { start, end } = item;
+      if (item.isObject) batch.addPrefixed(prefixes.of(item), start, end);
       else batch.quarantine('not_an_object', 'an item of an EventList that is no object', start, end);
     }
     return true;

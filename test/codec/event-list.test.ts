@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
-import { isPlainEvent, readEventList } from '../../src/codec/event-list.js';
+import { isPlainEvent, ItemPrefixes, readEventList, readList } from '../../src/codec/event-list.js';
 import { JsonReader } from '../../src/event/json-reader.js';
 import { GENUINE_LINE } from '../helpers/json.js';
 
@@ -10,7 +10,12 @@ function itemsOf(text: string | Buffer): (string | undefined)[] | undefined {
   const data = Buffer.concat([Buffer.from(text), Buffer.from('\n')]);
   const reader = new JsonReader();
   reader.load(data);
-  return readEventList(reader, 0)?.map(({ bytes }) => bytes?.toString());
+  const list = readEventList(reader, 0);
+  return list?.items.map((item) => {
+    if (!item.isObject) return undefined;
+    const prefix = new ItemPrefixes(list).of(item) ?? data.subarray(item.start, item.start + 1);
+    return prefix.toString() + data.toString('utf8', item.start + 1, item.end);
+  });
 }
 
 t.test('kind and apiVersion of the list go in front of items that lack them', async (t) => {
@@ -42,6 +47,39 @@ t.test('an item that is no object is no event', async (t) => {
     undefined,
     '{"kind":"Event","b":2}',
   ]);
+});
+
+t.test('a long apiVersion is not copied to the items', async (t) => {
+  const version = 'v'.repeat(100_000);
+  t.same(itemsOf(`{"kind":"EventList","apiVersion":"${version}","items":[{"a":1}]}`), [
+    '{"kind":"Event","a":1}',
+  ]);
+});
+
+t.test('of a list that breaks, the items before that are whole', async (t) => {
+  const read = (text: string, maxItems?: number) => {
+    const reader = new JsonReader();
+    reader.load(Buffer.from(text));
+    const { isList, items, end, brokenAt, hasTooMany } = readList(reader, 0, maxItems);
+    const rest = brokenAt < 0 ? undefined : text.slice(brokenAt);
+    return { isList, items: items.map(({ start, end }) => text.slice(start, end)), end, rest, hasTooMany };
+  };
+  const head = '{"kind":"EventList","items":[';
+  for (const [rest, items, broken] of [
+    ['{"a":1},{"b":2', ['{"a":1}'], '{"b":2'],
+    ['{"a":1},{"b":tru},{"c":3}]}', ['{"a":1}'], '{"b":tru},{"c":3}]}'],
+    ['{"a":1} {"b":2}]}', ['{"a":1}'], '{"b":2}]}'],
+    ['{"a":1},', ['{"a":1}'], ''],
+    ['{"a":1},]}', ['{"a":1}'], ']}'],
+    ['{"a":1}],"x"}', ['{"a":1}'], ',"x"}'],
+    ['', [], ''],
+  ] as const) {
+    const found = read(head + rest);
+    t.same(found, { isList: true, items, end: -1, rest: broken, hasTooMany: false }, rest);
+  }
+  t.match(read(`${head}{},{},{}]}`, 2), { end: -1, hasTooMany: true });
+  t.match(read(`${head}{},{}]}`, 2), { end: head.length + 7, hasTooMany: false });
+  t.match(read('{"items":[{"a":1}],"x"}'), { isList: false, end: -1 });
 });
 
 t.test('what is told apart at a glance', async (t) => {

@@ -14,8 +14,8 @@ const DEFAULT_MAX_ITEMS = 100_000;
 const DEFAULT_MAX_CONNECTIONS = 256;
 const DEFAULT_REQUEST_TIMEOUT = '30s';
 const DEFAULT_SPOOL_BYTES = '10GiB';
-// The spool is full while a body, two segments and what waits for its sync don't fit any more.
-const LEAST_BODIES_IN_SPOOL = 2;
+// So that there is room again for any body once all that was stored is delivered, but for the segment in use.
+const LEAST_BODIES_IN_SPOOL = 4;
 // Lines of the spool are read by the limits of a log.
 const LIMIT_MAX_BODY_BYTES = 2 ** 30;
 
@@ -225,7 +225,7 @@ function sizeFaults({ max_body_bytes, spool }: Static<typeof webhookOptions>): F
   const maxBytes = bytesOf(spool?.max_bytes ?? DEFAULT_SPOOL_BYTES);
   if (maxBytes >= maxBodyBytes * LEAST_BODIES_IN_SPOOL) return [];
   const path = spool?.max_bytes === undefined ? ['max_body_bytes'] : ['spool', 'max_bytes'];
-  const message = '`spool.max_bytes` must be at least twice `max_body_bytes`';
+  const message = '`spool.max_bytes` must be at least four times `max_body_bytes`';
   return [{ code: 'CONFIG_VALUE', message, hint: 'raise the one or lower the other', path }];
 }
 
