@@ -13,11 +13,13 @@ import { filesSink } from './sink/files/index.js';
 import { stdoutSink } from './sink/stdout.js';
 import { fileSource } from './source/file/index.js';
 import { stdinSource } from './source/stdin.js';
+import { webhookSource } from './source/webhook/index.js';
 import type { ComponentDefinition } from './pipeline/component.js';
 
 /** All of them; a name is unique among those of its kind. */
 export const components: readonly ComponentDefinition[] = [
   fileSource,
+  webhookSource,
   stdinSource,
   tagProcessor,
   dropProcessor,

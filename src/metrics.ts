@@ -47,6 +47,28 @@ export interface PipelineMetrics {
   commits: number;
   /** Bytes that exist in the followed files and are not yet committed. */
   lagBytes: number;
+  /** Where the source is a webhook. */
+  webhook?: WebhookMetrics;
+}
+
+/** What a webhook source counts besides. */
+export interface WebhookMetrics {
+  /** Requests answered, by status code. */
+  requests: Map<number, number>;
+  /** Batches that were stored already when they came. */
+  duplicates: number;
+  /** Requests that were refused because the spool, or memory, had no room. */
+  noRoom: number;
+  /** Bytes of the spool on disk. */
+  spoolBytes: number;
+  /** Connections that are open, now. */
+  connections: number;
+  /** Certificates, CAs or tokens that changed and are of no use: those before stay in use. */
+  reloadFailures: number;
+}
+
+export function createWebhookMetrics(): WebhookMetrics {
+  return { requests: new Map(), duplicates: 0, noRoom: 0, spoolBytes: 0, connections: 0, reloadFailures: 0 };
 }
 
 export function createMetrics(): PipelineMetrics {
@@ -107,5 +129,20 @@ export function namedMetrics(m: PipelineMetrics): Record<string, number> {
     headgate_components_waiting: m.componentsWaiting,
     headgate_waiting_seconds_total: m.waitedMs / 1000,
     headgate_commits_total: m.commits,
+    ...(m.webhook && namedWebhookMetrics(m.webhook)),
+  };
+}
+
+function namedWebhookMetrics(m: WebhookMetrics): Record<string, number> {
+  const requests = [...m.requests].sort(([a], [b]) => a - b);
+  return {
+    ...Object.fromEntries(
+      requests.map(([code, n]) => [`headgate_webhook_requests_total{code="${String(code)}"}`, n]),
+    ),
+    headgate_webhook_duplicates_total: m.duplicates,
+    headgate_webhook_no_room_total: m.noRoom,
+    headgate_webhook_spool_bytes: m.spoolBytes,
+    headgate_webhook_connections: m.connections,
+    headgate_webhook_reload_failures_total: m.reloadFailures,
   };
 }

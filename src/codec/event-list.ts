@@ -144,7 +144,7 @@ function readItems(reader: JsonReader, at: number, list: ReadList, maxItems: num
     if (data[p] !== COMMA) return reader.fail(p, 'a comma or the closing bracket');
     p = reader.space(p + 1);
   }
-  list.brokenAt = p + 1;
+  list.brokenAt = reader.space(p + 1);
   return p + 1;
 }
 

@@ -1,6 +1,9 @@
 // What no file can show alone: two pipelines of one name would share a position, two sinks that render the same
-// path would write into each other's files, two that read standard input would each get a part of it.
+// path would write into each other's files, two that read standard input would each get a part of it, and only one of
+// two that listen on an address can.
 import { posix } from 'node:path';
+import { addressText, areShared, parseAddress } from '../source/webhook/address.js';
+import type { ListenAddress } from '../source/webhook/address.js';
 import type { ConfigDocument } from './document.js';
 import type { Validated } from './validate.js';
 
@@ -8,6 +11,7 @@ import type { Validated } from './validate.js';
 export function checkTogether(validated: readonly Validated[]): void {
   const files = new Map<string, string>();
   let reader: ConfigDocument | undefined;
+  const listeners: Listener[] = [];
   const owners = new Map<string, { document: ConfigDocument; sink: string }>();
   for (const { document, name, source, sinks } of validated) {
     if (name !== undefined) checkPipelineName(files, document, name);
@@ -15,6 +19,7 @@ export function checkTogether(validated: readonly Validated[]): void {
       if (reader) checkStdin(reader, document);
       else reader = document;
     }
+    if (source?.type === 'webhook') checkListener(listeners, document, source.options['listen']);
     for (const [sink, component] of sinks) {
       const directory = component?.options['base_dir'];
       const path = component?.options['path'];
@@ -35,6 +40,24 @@ export function checkTogether(validated: readonly Validated[]): void {
       });
     }
   }
+}
+
+interface Listener {
+  document: ConfigDocument;
+  address: ListenAddress;
+}
+
+function checkListener(listeners: Listener[], document: ConfigDocument, listen: unknown): void {
+  const address = parseAddress(typeof listen === 'string' ? listen : '');
+  if ('fault' in address) return;
+  const other = listeners.find((each) => areShared(each.address, address));
+  listeners.push({ document, address });
+  if (!other) return;
+  document.report(['source', 'listen'], {
+    code: 'CONFIG_SHARED_INPUT',
+    message: `the pipeline of ${other.document.file} listens on ${addressText(other.address)} already`,
+    hint: 'give each a port of its own; one pipeline can have many routes and sinks',
+  });
 }
 
 function checkStdin(reader: ConfigDocument, document: ConfigDocument): void {

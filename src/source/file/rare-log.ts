@@ -15,13 +15,22 @@ export class RareLog {
 
   /** Lines with the same `key` are of one kind; the caller uses few keys. */
   error(key: string, data: object, message: string): void {
+    this.#tell('error', key, data, message);
+  }
+
+  /** The same as a warning. */
+  warn(key: string, data: object, message: string): void {
+    this.#tell('warn', key, data, message);
+  }
+
+  #tell(level: 'error' | 'warn', key: string, data: object, message: string): void {
     const nowMs = performance.now();
     const seen = this.#seen.get(key);
     if (seen && nowMs < seen.nextMs) {
       seen.leftOut++;
       return;
     }
-    this.#log.error({ ...data, ...(seen && seen.leftOut > 0 && { left_out: seen.leftOut }) }, message);
+    this.#log[level]({ ...data, ...(seen && seen.leftOut > 0 && { left_out: seen.leftOut }) }, message);
     this.#seen.set(key, { nextMs: nowMs + INTERVAL_MS, leftOut: 0 });
   }
 }
