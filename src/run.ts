@@ -15,6 +15,7 @@ import { Pipeline } from './pipeline/pipeline.js';
 import { lockState, makeStateDirectory, stateDirectory } from './position/state-directory.js';
 import { positionPath, readRecord, storedPipelines } from './position/store.js';
 import { showProgress } from './progress.js';
+import { isSpoolPath } from './source/webhook/segments.js';
 
 /** A drain that takes longer than this ends with exit code 1: what is not delivered is read again at the next start. */
 const DRAIN_LIMIT_MS = 10_000;
@@ -160,8 +161,8 @@ async function refuseRenamedPipelines(configs: readonly PipelineConfig[], direct
     const paths = found?.record.source.paths.map(({ path }) => path) ?? [];
     for (const { name, source, file } of added) {
       const globs = source.options['paths'];
-      if (!Array.isArray(globs)) continue;
-      const isFollowed = picomatch(globs as string[], { dot: true });
+      if (!Array.isArray(globs) && source.type !== 'webhook') continue;
+      const isFollowed = Array.isArray(globs) ? picomatch(globs as string[], { dot: true }) : isSpoolPath;
       const path = paths.find((each) => isFollowed(each));
       if (path === undefined) continue;
       throw new UsageError(

@@ -3,6 +3,7 @@
 // code as a log, and told how far it is delivered.
 import type { LineFormat } from '../../codec/decoder.js';
 import { ANY_FORMAT } from '../../codec/json-lines.js';
+import { RestartError } from '../../errors.js';
 import type { Chunk } from '../../event/batch.js';
 import { createWebhookMetrics } from '../../metrics.js';
 import { defineSource } from '../../pipeline/component.js';
@@ -124,9 +125,13 @@ export class WebhookSource implements Source {
   }
 
   async close(): Promise<void> {
-    const { drain } = this.#context;
-    await this.#follower?.close();
-    await this.#receiver?.leave(drain.aborted || this.isFinished());
+    const { drain, signal } = this.#context;
+    const isRestart = signal.reason instanceof RestartError && !drain.aborted;
+    try {
+      await this.#follower?.close();
+    } finally {
+      await this.#receiver?.leave(!isRestart);
+    }
   }
 
   /** The position of a pipeline that was renamed, with its spool, or whose state directory was moved. */

@@ -19,7 +19,7 @@ import { NotStoredError, Spool } from './spool.js';
 
 const LISTEN_AGAIN_MS = 1_000;
 const LOOK_AT_SECRETS_MS = 2_000;
-/** How long it outlives a pipeline that does not start again. */
+/** How long it outlives a pipeline that was to start again and does not. */
 const OUTLIVE_MS = 5_000;
 /** The API server's client tries again by itself after so long, before it counts a failure. */
 const RETRY_AFTER_S = 5;
@@ -73,7 +73,7 @@ export class Receiver {
     });
   }
 
-  /** The pipeline's life ends: what follows is a stop, another life, or nothing. */
+  /** The pipeline's life ends; with `isLast` no other is to follow. */
   async leave(isLast: boolean): Promise<void> {
     if (isLast) {
       await this.close();

@@ -126,6 +126,7 @@ export class Spool {
 
   /** Whether there is room for so many bytes now. */
   hasRoomFor(bytes: number): boolean {
+    if (!this.#hasRoom) void this.#checkRoom();
     return this.#segments.bytes + this.#pendingBytes + bytes <= this.#settings.maxBytes && this.#hasRoom;
   }
 
@@ -143,10 +144,7 @@ export class Spool {
       return 'duplicate';
     }
     if (lines.length > this.#settings.maxBytes / MAX_BATCH_SHARE) throw new NotStoredError('large');
-    if (!this.hasRoomFor(lines.length)) {
-      void this.#checkRoom();
-      throw new NotStoredError('full');
-    }
+    if (!this.hasRoomFor(lines.length)) throw new NotStoredError('full');
     const stored = new Promise<void>((resolve, reject) => {
       this.#queue.push({ batch, lines, resolve, reject });
     });
