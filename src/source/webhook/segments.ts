@@ -36,6 +36,8 @@ export interface LiveSegment {
   ino: number;
   /** Everything before is durable. */
   length: number;
+  /** It has its other name already, and nothing took its place yet: it is among the full ones. */
+  isFull: boolean;
 }
 
 export class Segments {
@@ -59,7 +61,8 @@ export class Segments {
   }
 
   get bytes(): number {
-    return this.full.reduce((sum, { bytes }) => sum + bytes, this.#live?.length ?? 0);
+    const live = this.#live && !this.#live.isFull ? this.#live.length : 0;
+    return this.full.reduce((sum, { bytes }) => sum + bytes, live);
   }
 
   /**
@@ -122,7 +125,7 @@ export class Segments {
       const stem = backupStem(LIVE, this.#newestMs);
       await fs.rename(path, join(this.#directory, stem));
       this.full.push({ stem, bytes: live.length });
-      live.length = 0;
+      live.isFull = true;
     }
     // The name that became free is not used again before the file is durably elsewhere.
     await syncDirectory(fs, this.#directory);
@@ -131,7 +134,7 @@ export class Segments {
     try {
       const { ino } = await fs.fstat(fd);
       await syncDirectory(fs, this.#directory);
-      this.#live = { fd, ino, length: 0 };
+      this.#live = { fd, ino, length: 0, isFull: false };
     } catch (error) {
       await fs.close(fd);
       throw error;
@@ -185,7 +188,7 @@ export class Segments {
       if (plan.length < size) await fs.ftruncate(fd, plan.length);
       await fs.fdatasync(fd);
       await syncDirectory(fs, this.#directory);
-      this.#live = { fd, ino, length: plan.length };
+      this.#live = { fd, ino, length: plan.length, isFull: false };
       return { plan, size };
     } catch (error) {
       await fs.close(fd);

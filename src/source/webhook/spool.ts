@@ -237,10 +237,7 @@ export class Spool {
     } catch (error) {
       const isFull =
         error instanceof NotStoredError || ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '');
-      if (!(error instanceof NotStoredError)) {
-        this.#isBroken = true;
-        this.#tellWaiting(error);
-      }
+      if (!(error instanceof NotStoredError)) this.#tellWaiting(error);
       const notStored = new NotStoredError(isFull ? 'full' : 'fault', error);
       for (const { reject } of group) reject(notStored);
       return;
@@ -258,8 +255,8 @@ export class Spool {
   async #append(group: readonly Waiting[]): Promise<void> {
     const { fs } = this.#context;
     const bytes = group.reduce((sum, { lines }) => sum + lines.length, 0);
-    const { length } = this.#segments.live;
-    if (length > 0 && length + bytes > this.#segmentBytes) await this.#segments.rotate();
+    const { length, isFull } = this.#segments.live;
+    if (isFull || (length > 0 && length + bytes > this.#segmentBytes)) await this.#segments.rotate();
     const { live } = this.#segments;
     let at = live.length;
     this.#isBroken = true; // Until all of it is durable.

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -57,7 +58,7 @@ t.test('a batch that comes again is not stored twice, nor after a restart', asyn
   ({ spool } = await openSpool(directory));
   t.equal(await spool.append(batchOf(2), linesOf(2)), 'duplicate');
   await spool.close();
-  t.equal(eventsIn(directory), `${linesOf(1)}${linesOf(2)}`);
+  t.equal(eventsIn(directory), `${String(linesOf(1))}${String(linesOf(2))}`);
 });
 
 t.test('cut off at any byte, a batch is there with its hash or not at all', async (t) => {
@@ -78,14 +79,14 @@ t.test('cut off at any byte, a batch is there with its hash or not at all', asyn
     const [hasFirst, hasSecond] = [again.isKnown(batchOf(1)), again.isKnown(batchOf(2))];
     const expected = [cut >= first, cut === whole];
     const events = eventsIn(copy);
-    const lines = `${hasFirst ? linesOf(1) : ''}${hasSecond ? linesOf(2) : ''}`;
+    const lines = `${hasFirst ? String(linesOf(1)) : ''}${hasSecond ? String(linesOf(2)) : ''}`;
     if (hasFirst !== expected[0] || hasSecond !== expected[1] || events !== lines)
       t.fail(`cut at ${cut}: ${hasFirst} ${hasSecond} ${events}`);
     await again.append(batchOf(2), linesOf(2));
     await again.append(batchOf(1), linesOf(1));
     await again.close();
     const sorted = eventsIn(copy).split('\n').sort().join('\n');
-    if (sorted !== `${linesOf(1)}${linesOf(2)}`.split('\n').sort().join('\n'))
+    if (sorted !== `${String(linesOf(1))}${String(linesOf(2))}`.split('\n').sort().join('\n'))
       t.fail(`cut at ${cut}, sent again`);
   }
   t.pass(`${whole} bytes`);
@@ -178,6 +179,53 @@ for (const operation of ['write', 'fdatasync', 'ftruncate', 'open'] as const) {
       await again.close();
     },
   );
+}
+
+t.test('what a reader sees of a segment never shrinks while another takes its place', async (t) => {
+  const directory = join(temporaryDirectory(t), 's');
+  const seen = new Map<number, number>();
+  let shrunk = 0;
+  const look = (): void => {
+    for (const [ino, length] of seen) if ((spool.durableBytesOf(ino) ?? Infinity) < length) shrunk++;
+    const { ino } = statSync(spool.path, { throwIfNoEntry: false }) ?? {};
+    if (ino !== undefined) seen.set(ino, spool.durableBytesOf(ino) ?? 0);
+  };
+  let isOpen = false;
+  const fs = gatedFileSystem(() => {
+    if (isOpen) look();
+  });
+  const { spool } = await openSpool(directory, { fs, maxBytes: 2 ** 22 });
+  isOpen = true;
+  for (let n = 0; n < 8; n++) await spool.append(batchOf(n), linesOf(n, 30_000));
+  t.ok(seen.size > 1, `${seen.size} segments`);
+  t.equal(shrunk, 0);
+  await spool.close();
+});
+
+for (const operation of ['rename', 'open', 'fsync'] as const) {
+  t.test(`when ${operation} fails while a segment takes the place of another, nothing is lost`, async (t) => {
+    const directory = join(temporaryDirectory(t), 's');
+    let failures = 0;
+    const fs = gatedFileSystem((name, path) => {
+      const isFlagged = name === operation && (operation !== 'open' || String(path).endsWith('spool.jsonl'));
+      if (failures > 0 && isFlagged && failures-- > 0) throw systemError('EIO');
+    });
+    const { spool } = await openSpool(directory, { fs, maxBytes: 2 ** 22 });
+    let expected = '';
+    let refused = 0;
+    for (let n = 0; n < 12; n++) {
+      if (n % 3 === 2) failures = n % 2 === 0 ? 1 : 2;
+      await until('the batch is taken', async () => {
+        const stored = await spool.append(batchOf(n), linesOf(n, 30_000)).catch(() => undefined);
+        if (stored === undefined) refused++;
+        return stored !== undefined;
+      });
+      expected += linesOf(n, 30_000).toString();
+    }
+    t.ok(refused > 0, `${refused} refused`);
+    await spool.close();
+    t.equal(eventsIn(directory), expected);
+  });
 }
 
 t.test('batches that come together share a sync', async (t) => {
