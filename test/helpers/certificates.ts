@@ -10,10 +10,11 @@ export interface Certified {
   key: string;
 }
 
-/** Whether there is the command. */
-export function hasOpenssl(): boolean {
-  return spawnSync('openssl', ['version']).status === 0;
-}
+/** Why tests that need certificates are skipped, or false. */
+export const withoutOpenssl =
+  spawnSync('openssl', ['version']).status === 0
+    ? false
+    : 'there is no openssl command to make certificates with';
 
 function openssl(...args: string[]): void {
   const { status, stderr } = spawnSync('openssl', args, { encoding: 'utf8' });
@@ -53,12 +54,12 @@ export class Authority implements Certified {
     this.key = readFileSync(this.keyPath, 'utf8');
   }
 
-  /** A certificate for 127.0.0.1, unless `address` is another. */
-  sign(name: string, address = '127.0.0.1'): Certified {
+  /** A certificate for 127.0.0.1, and for a client of that name, unless `alternativeNames` are others. */
+  sign(name: string, alternativeNames = 'IP:127.0.0.1'): Certified {
     const path = (suffix: string): string => join(this.#directory, `${this.#name}-${name}.${suffix}`);
     const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', path('key')];
     openssl('req', ...key, '-subj', `/CN=${name}`, '-out', path('csr'));
-    writeFileSync(path('ext'), `subjectAltName=IP:${address}\n`);
+    writeFileSync(path('ext'), `subjectAltName=${alternativeNames}\n`);
     const signer = ['-CA', this.certPath, '-CAkey', this.keyPath, '-CAcreateserial'];
     const files = ['-in', path('csr'), '-extfile', path('ext'), '-out', path('crt')];
     openssl('x509', '-req', ...signer, '-days', '2', ...files);

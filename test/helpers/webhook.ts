@@ -35,11 +35,12 @@ export function post(
       {
         host: '127.0.0.1',
         port,
+        agent: false,
         method,
         path,
         headers: {
           'content-type': 'application/json',
-          'content-length': Buffer.byteLength(body),
+          ...(headers['transfer-encoding'] === undefined && { 'content-length': Buffer.byteLength(body) }),
           ...headers,
         },
       },

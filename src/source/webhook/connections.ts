@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 
 /** How long a connection that was let in before may be idle: longer than Go's client keeps one (90 s). */
-const IDLE_MS = 150_000;
+export const IDLE_MS = 150_000;
 const SWEEP_MS = 1_000;
 
 /** The other side's address and port. */

@@ -19,14 +19,12 @@ import type { WebhookMetrics } from '../../metrics.js';
 import { RareLog } from '../file/rare-log.js';
 import type { ListenAddress } from './address.js';
 import { hasName } from './client-name.js';
-import { Connections, keyOf } from './connections.js';
+import { Connections, IDLE_MS, keyOf } from './connections.js';
 import type { WebhookSettings } from './options.js';
 import { inflateBody, Memory, receiveBody, Share } from './receive-body.js';
 import type { Secrets } from './secrets.js';
 import { judgeRequest } from './verdict.js';
 
-/** How long Node may keep an idle connection by itself: `connections.ts` decides. */
-const KEEP_MS = 3_600_000;
 /** Streams of one HTTP/2 session at once; Go's client uses a few. */
 const MAX_STREAMS = 64;
 const STREAM_WINDOW_BYTES = 1024 * 1024;
@@ -89,7 +87,7 @@ export class EventServer {
     this.#server = secrets.tls
       ? this.#createSecureServer(secrets.tls, handle)
       : createServer(
-          { maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_MS, requestTimeout: 0 },
+          { maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: IDLE_MS, requestTimeout: 0 },
           handle,
         );
     this.#server.on('connection', (socket: Socket) => {
@@ -163,7 +161,7 @@ export class EventServer {
       },
       handle,
     );
-    Object.assign(server, { keepAliveTimeout: KEEP_MS, requestTimeout: 0 });
+    Object.assign(server, { keepAliveTimeout: IDLE_MS, requestTimeout: 0 });
     server.on('session', (session) => {
       session.setLocalWindowSize(SESSION_WINDOW_BYTES);
       this.#sessions.add(session);

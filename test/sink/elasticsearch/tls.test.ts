@@ -6,7 +6,7 @@ import { copyFileSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
 import { join } from 'node:path';
 import { numberedLine } from '../../helpers/audit-lines.js';
-import { Authority, hasOpenssl } from '../../helpers/certificates.js';
+import { Authority, withoutOpenssl } from '../../helpers/certificates.js';
 import type { Certified } from '../../helpers/certificates.js';
 import { TestSink } from '../../helpers/elasticsearch-sink.js';
 import { FakeElasticsearch } from '../../helpers/fake-elasticsearch.js';
@@ -15,7 +15,7 @@ import { until } from '../../helpers/until.js';
 
 const LINES = [0, 1, 2].map((i) => numberedLine(i, 1_795_253_471_000).line);
 
-t.test('over https', { skip: hasOpenssl() ? false : 'openssl is not installed' }, async (t) => {
+t.test('over https', { skip: withoutOpenssl }, async (t) => {
   const directory = temporaryDirectory(t);
   const ca = new Authority(directory, 'ca');
   const other = new Authority(directory, 'other', 'ca');
@@ -59,7 +59,7 @@ t.test('over https', { skip: hasOpenssl() ? false : 'openssl is not installed' }
     const tls = { ca_file: ca.certPath };
     const foreign = await FakeElasticsearch.start(t, chain(other.sign('server'), other));
     await isRefused(t, foreign, tls, /certificate|self-signed/);
-    const misnamed = await FakeElasticsearch.start(t, chain(ca.sign('misnamed', '127.0.0.9')));
+    const misnamed = await FakeElasticsearch.start(t, chain(ca.sign('misnamed', 'IP:127.0.0.9')));
     await isRefused(t, misnamed, tls, /does not match/);
   });
 
@@ -97,7 +97,7 @@ t.test('over https', { skip: hasOpenssl() ? false : 'openssl is not installed' }
       { ca_fingerprint: fingerprint },
       /signature failure|not the one of `ca_fingerprint`/,
     );
-    const misnamed = await FakeElasticsearch.start(t, chain(ca.sign('misnamed', '127.0.0.9'), ca));
+    const misnamed = await FakeElasticsearch.start(t, chain(ca.sign('misnamed', 'IP:127.0.0.9'), ca));
     await isRefused(t, misnamed, { ca_fingerprint: fingerprint }, /does not match/);
   });
 
