@@ -199,6 +199,7 @@ t.test('what a reader sees of a segment never shrinks while another takes its pl
   for (let n = 0; n < 8; n++) await spool.append(batchOf(n), linesOf(n, 30_000));
   t.ok(seen.size > 1, `${seen.size} segments`);
   t.equal(shrunk, 0);
+  isOpen = false;
   await spool.close();
 });
 
