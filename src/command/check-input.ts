@@ -5,6 +5,7 @@ import type { Chunk } from '../event/batch.js';
 import { UsageError } from '../errors.js';
 import { PipelineTrace } from '../pipeline/trace.js';
 import type { Traced } from '../pipeline/trace.js';
+import { printable } from './printable.js';
 import { readChunks } from './read-chunks.js';
 
 const NEWLINE = 0x0a;
@@ -90,9 +91,4 @@ function textOf(traced: Traced, line: number): string {
       return `${head}${printable(traced.tag)}  route ${traced.route + 1}  ${to}\n`;
     }
   }
-}
-
-/** Values come from events: none of them may move the cursor of a terminal. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}|\p{Cf}/gu, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
