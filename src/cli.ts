@@ -4,9 +4,7 @@
 // The command line: which command, which options, which exit code. Commands load what they need when they run, so
 // that `--help` does not wait for a stream library.
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
-import type { ParseArgsConfig } from 'node:util';
-import { parseDuration } from './config/units.js';
+import { duration, parse, text } from './command/arguments.js';
 import { HeadgateError, systemCode, UsageError } from './errors.js';
 import { stateDirectory } from './position/state-directory.js';
 
@@ -30,6 +28,25 @@ usage:
   headgate positions reset PIPELINE --to beginning|end
   headgate positions rename OLD NEW
       --state-dir DIR
+  headgate webhook kubeconfig     make certificates and a kubeconfig for kube-apiserver's audit webhook, and tell how to use them
+      --server URL                where the API server posts to (default https://127.0.0.1:9443/audit)
+      --name NAME                 a further host name or address of the server; can be repeated
+      --out DIR                   where the files go (default /etc/headgate/webhook)
+      --auth mtls|token           how the API server proves itself (default mtls)
+      --mode batch|blocking|blocking-strict
+      --valid DURATION, --ca-valid DURATION
+                                  how long certificates last (default 365d, 3650d)
+      --client-name NAME          the common name of its certificate (default kube-apiserver)
+      --ca FILE, --ca-key FILE, --server-cert FILE, --server-key FILE, --client-cert FILE, --client-key FILE
+                                  take these instead of making them
+      --dry-run                   write nothing
+      --print source|flags|kubeadm|patch|manifest
+                                  tell only this part, and write nothing
+  headgate webhook send FILE      post the events of a file (- for standard input) as kube-apiserver would
+      --kubeconfig FILE | --url URL
+      --batch-events N            (default 400)
+      --batch-bytes SIZE          (default 10MiB)
+      --deadline DURATION
   headgate schema                 the JSON Schema of a pipeline file, for editors
       --reference                 the manual of all its options, as Markdown
   headgate --help | --version
@@ -37,33 +54,13 @@ usage:
 exit codes: 0 done, 1 failed while running, 2 usage or configuration
 `;
 
-type Options = NonNullable<ParseArgsConfig['options']>;
-
-function parse(args: string[], options: Options) {
-  try {
-    return parseArgs({ args, options, allowPositionals: true, strict: true });
-  } catch (error) {
-    throw new UsageError(
-      'USAGE',
-      `${error instanceof Error ? error.message : String(error)}; see headgate --help`,
-    );
-  }
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
-}
-
 async function run(args: string[], isReplay = false): Promise<number> {
   const { values, positionals } = parse(args, {
     ...(isReplay ? {} : { once: { type: 'boolean' } }),
     deadline: { type: 'string' },
     'state-dir': { type: 'string' },
   });
-  const deadline = text(values['deadline']) ?? '10m';
-  const deadlineMs = parseDuration(deadline);
-  if (deadlineMs === undefined)
-    throw new UsageError('USAGE', `--deadline ${deadline} is no duration: write 30s or 10m`);
+  const deadlineMs = duration('deadline', text(values['deadline']) ?? '10m');
   const { runCommand } = await import('./run.js');
   return runCommand({
     paths: positionals.length > 0 ? positionals : [DEFAULT_PATH],
@@ -131,12 +128,18 @@ function version(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
+async function webhook(args: string[]): Promise<number> {
+  const { webhookCommand } = await import('./command/webhook/index.js');
+  return webhookCommand(args, process);
+}
+
 const commands: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
   run: (args) => run(args),
   replay: (args) => run(args, true),
   check,
   test,
   positions,
+  webhook,
   schema,
 };
 

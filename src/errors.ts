@@ -61,6 +61,8 @@ export type RuntimeCode =
   | 'KEY_UNUSABLE'
   | 'DEADLINE'
   | 'DRAIN_TIMEOUT'
+  | 'SEND_REFUSED'
+  | 'SETUP_FAILED'
   | 'PIPELINE_HALTED'
   | 'USAGE';
 
