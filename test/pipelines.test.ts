@@ -3,11 +3,14 @@
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import t from 'tap';
+import type { Test } from 'tap';
 import { exampleFiles, writeExample } from '../examples/quickstart/generate.mjs';
 import { ContainerLog, cri, KLOG_LINE } from './helpers/container-log.js';
-import { headgate, reconcile } from './helpers/headgate.js';
+import { finished, headgate, reconcile, startHeadgate } from './helpers/headgate.js';
+import type { Finished } from './helpers/headgate.js';
 import { linesOf, readOutputs } from './helpers/outputs.js';
 import { temporaryDirectory } from './helpers/temporary.js';
+import { until } from './helpers/until.js';
 
 const root = resolve(import.meta.dirname, '..');
 const pipelines = readdirSync(join(root, 'pipelines'));
@@ -24,6 +27,8 @@ interface Split {
   example: [group: string, file: string];
   /** Writes the example log; the API server's own files where absent. */
   write?(directory: string): void;
+  /** Events come to it by its webhook. */
+  isPosted?: boolean;
 }
 const SPLITS: Record<string, Split> = {
   'by-namespace.yaml': {
@@ -39,6 +44,11 @@ const SPLITS: Record<string, Split> = {
     group: (event) => event.user.username ?? 'none',
     example: ['alice@example.com', 'audit-by-user/kube-audit-alice@example.com/audit'],
   },
+  'webhook-by-user.yaml': {
+    group: (event) => event.user.username ?? 'none',
+    example: ['alice@example.com', 'audit-from-webhook/kube-audit-alice@example.com/audit'],
+    isPosted: true,
+  },
 };
 
 /** The same lines in the log of a container, rotated, with lines of the server's own log between. */
@@ -52,6 +62,35 @@ function writePod(directory: string): void {
     log.write(cri(KLOG_LINE, undefined, 'stderr'));
   }
   log.close();
+}
+
+/** Runs a pipeline with what `headgate webhook kubeconfig` made, and has `headgate webhook send` post the log. */
+async function runPosted(t: Test, directory: string, args: string[]): Promise<Finished> {
+  const out = join(directory, 'webhook');
+  const made = await headgate(['webhook', 'kubeconfig', '--out', out]);
+  t.equal(made.exitCode, 0, made.stderr);
+  const running = startHeadgate(args);
+  t.teardown(() => running.child.kill('SIGKILL'));
+  const listening = () => running.logs().find(({ code }) => code === 'WEBHOOK_LISTENING');
+  await until('it listens', () => listening() !== undefined);
+  const kubeconfig = join(out, 'apiserver/kubeconfig.yaml');
+  const text = readFileSync(kubeconfig, 'utf8');
+  writeFileSync(kubeconfig, text.replace(':9443/', `:${String(listening()?.['port'])}/`));
+  for (const { name } of exampleFiles()) {
+    const sent = await headgate([
+      'webhook',
+      'send',
+      join(directory, 'log', name),
+      '--kubeconfig',
+      kubeconfig,
+    ]);
+    t.equal(sent.exitCode, 0, sent.stderr);
+  }
+  running.child.kill('SIGTERM');
+  const { exitCode, stderr } = await finished(running);
+  t.equal(exitCode, 0, stderr);
+  // What was taken and not yet delivered.
+  return headgate([...args, '--once']);
 }
 
 function parse(line: string): AuditEvent {
@@ -80,11 +119,15 @@ for (const name of pipelines) {
     (split.write ?? writeExample)(join(directory, 'log'));
     const yaml = readFileSync(join(root, 'pipelines', name), 'utf8')
       .replace(/\/var\/log\/(kube-audit|(?=pods\/))/, join(directory, 'log/'))
-      .replace(/\/var\/log(?=\/audit-(by|from)-)/, out);
+      .replace(/\/var\/log(?=\/audit-(by|from)-)/, out)
+      .replaceAll('/etc/headgate/webhook', join(directory, 'webhook'))
+      .replace('127.0.0.1:9443', '127.0.0.1:0');
     writeFileSync(join(directory, name), yaml);
 
-    const args = ['run', '--once', '--state-dir', join(directory, 'state'), join(directory, name)];
-    const { exitCode, stderr, counters } = await headgate(args);
+    const args = ['run', '--state-dir', join(directory, 'state'), join(directory, name)];
+    const { exitCode, stderr, counters } = split.isPosted
+      ? await runPosted(t, directory, args)
+      : await headgate([...args, '--once']);
     t.equal(exitCode, 0, stderr);
     t.equal(reconcile(counters[name.replace('.yaml', '')] ?? {}), undefined);
 

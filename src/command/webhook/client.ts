@@ -17,7 +17,7 @@ const FAULTY_TLS =
 
 const HINTS: Readonly<Record<number, string>> = {
   401: 'the token is missing, or not the one that the source asks for',
-  403: 'the client certificate is missing, or of an authority that the source does not know',
+  403: 'the client certificate has none of the names in `client_names`',
   404: 'the path of the URL is not that of the source',
   413: 'the batch is larger than the source takes: see --batch-bytes',
 };

@@ -188,7 +188,7 @@ t.test('Retry-After is waited for', async (t) => {
 const refusals: [status: number, hint: string][] = [
   [400, 'because'],
   [401, 'the token is missing'],
-  [403, 'the client certificate is missing'],
+  [403, 'none of the names in `client_names`'],
   [404, 'the path of the URL is not that of the source'],
   [413, '--batch-bytes'],
   [301, 'because'],
