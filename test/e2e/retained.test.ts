@@ -1,6 +1,5 @@
 // A restart while backups are unread and pruned: under the rights of the shipped unit, where they can only be copied,
 // and as root, where they are linked.
-import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -13,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { AS_SERVICE, NOBODY, whyNotAsService } from '../helpers/as-service.js';
 import { numberedLine } from '../helpers/audit-lines.js';
 import { complaints, headgate, startHeadgate } from '../helpers/headgate.js';
 import { Lumberjack } from '../helpers/lumberjack.js';
@@ -20,27 +20,9 @@ import { linesOf, readOutputs } from '../helpers/outputs.js';
 import { temporaryDirectory } from '../helpers/temporary.js';
 import { until } from '../helpers/until.js';
 
-const NOBODY = 65_534;
-/** As `User=` and `AmbientCapabilities=` of headgate.service. */
-const AS_SERVICE = [
-  ...['setpriv', '--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups'],
-  ...['--inh-caps', '-all,+dac_read_search', '--ambient-caps', '-all,+dac_read_search'],
-  ...['--bounding-set', '-all,+dac_read_search', '--no-new-privs'],
-];
-
-function whyNot(): string | false {
-  if (process.getuid?.() !== 0) return 'only root may become another user';
-  try {
-    execFileSync(AS_SERVICE[0] ?? '', [...AS_SERVICE.slice(1), 'true'], { stdio: 'pipe' });
-    return false;
-  } catch {
-    return 'setpriv is not installed, or not allowed to do its work';
-  }
-}
-
 const modes = [
   { name: 'by a link, as the owner of the log', under: [], skip: false as const },
-  { name: 'by a copy, with the rights of the service', under: AS_SERVICE, skip: whyNot() },
+  { name: 'by a copy, with the rights of the service', under: AS_SERVICE, skip: whyNotAsService() },
 ];
 
 for (const { name, under, skip } of modes) {

@@ -89,7 +89,7 @@ export class WebhookClient {
       answer = await this.#request(body);
     } catch (error) {
       const code = systemCode(error) ?? '';
-      const what = `${this.#target.url.origin}: ${printable(error instanceof Error ? error.message || code : String(error))}`;
+      const what = `${this.#target.url.origin}: ${describe(error, code, this.#target.url.protocol)}`;
       if (FAULTY_TLS.test(code)) throw new HeadgateError('SEND_REFUSED', what, { cause: error });
       return { fault: what, waitMs: 0 };
     }
@@ -132,6 +132,20 @@ export class WebhookClient {
       retryAfterMs: parseRetryAfter(response.headers['retry-after']),
     };
   }
+}
+
+/** What went wrong before there was an answer. */
+function describe(error: unknown, code: string, protocol: string): string {
+  // Of a fault in TLS the message is a line of OpenSSL's source.
+  const reason = error instanceof Error && 'reason' in error ? error.reason : undefined;
+  const message = error instanceof Error ? error.message || code : String(error);
+  const what = printable(typeof reason === 'string' ? reason : message);
+  if (code !== 'ECONNRESET') return what;
+  const why =
+    protocol === 'https:'
+      ? 'the client certificate may be of an authority that the source does not know'
+      : 'the source may want https';
+  return `${what} (closed without an answer: ${why})`;
 }
 
 /** Seconds, or a date (RFC 9110 §10.2.3). */
