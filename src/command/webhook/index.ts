@@ -58,7 +58,7 @@ async function kubeconfig(args: string[], { stdout }: WebhookIo): Promise<number
       client: pair('client', values),
     },
   };
-  refuseMeaningless(options);
+  refuseMeaningless(options, values);
   const part = oneOf('print', values, Object.keys(PARTS) as Part[]);
   if (part === undefined) return kubeconfigCommand(options, values['dry-run'] === true, stdout);
   stdout.write(PARTS[part](await setupOf(options)));
@@ -66,7 +66,8 @@ async function kubeconfig(args: string[], { stdout }: WebhookIo): Promise<number
 }
 
 /** What would have no effect, or could not be right. */
-function refuseMeaningless({ given, auth, clientName }: KubeconfigOptions): void {
+function refuseMeaningless(options: KubeconfigOptions, values: Values): void {
+  const { given, auth, clientName, names, validMs, caValidMs } = options;
   const fault = (message: string): never => {
     throw new UsageError('USAGE', message);
   };
@@ -78,6 +79,10 @@ function refuseMeaningless({ given, auth, clientName }: KubeconfigOptions): void
       fault('--client-cert needs --ca: the authority that signed it, which the server is to trust');
   }
   if (auth === 'token' && given.client) fault('--client-cert is of no use with --auth token');
+  if (values['client-name'] !== undefined && (auth === 'token' || given.client))
+    fault('--client-name is for a client certificate that is made');
+  if (names.length > 0 && given.server) fault('--name is for a server certificate that is made');
+  if (validMs === 0 || caValidMs === 0) fault('--valid and --ca-valid must be longer than nothing');
   if (clientName === '' || Buffer.byteLength(clientName) > 64)
     fault('--client-name must have 1 to 64 bytes, as a common name has');
 }
