@@ -6,6 +6,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { exampleFiles, writeExample } from '../examples/quickstart/generate.mjs';
 import { ContainerLog, cri, KLOG_LINE } from './helpers/container-log.js';
+import { FakeElasticsearch } from './helpers/fake-elasticsearch.js';
 import { finished, headgate, reconcile, startHeadgate } from './helpers/headgate.js';
 import type { Finished } from './helpers/headgate.js';
 import { linesOf, readOutputs } from './helpers/outputs.js';
@@ -13,7 +14,9 @@ import { temporaryDirectory } from './helpers/temporary.js';
 import { until } from './helpers/until.js';
 
 const root = resolve(import.meta.dirname, '..');
-const pipelines = readdirSync(join(root, 'pipelines'));
+/** It has a test of its own below. */
+const TO_ELASTICSEARCH = 'webhook-to-elasticsearch.yaml';
+const pipelines = readdirSync(join(root, 'pipelines')).filter((name) => name !== TO_ELASTICSEARCH);
 
 interface AuditEvent {
   user: { username?: string };
@@ -64,6 +67,15 @@ function writePod(directory: string): void {
   log.close();
 }
 
+/** What a shipped pipeline is, with its logs, certificates, outputs and port below a directory. */
+function moved(name: string, directory: string): string {
+  return readFileSync(join(root, 'pipelines', name), 'utf8')
+    .replace(/\/var\/log\/(kube-audit|(?=pods\/))/, join(directory, 'log/'))
+    .replace(/\/var\/log(?=\/audit-(by|from)-)/, join(directory, 'out'))
+    .replaceAll('/etc/headgate/webhook', join(directory, 'webhook'))
+    .replace(/listen: 127\.0\.0\.1:\d+/, 'listen: 127.0.0.1:0');
+}
+
 /** Runs a pipeline with what `headgate webhook kubeconfig` made, and has `headgate webhook send` post the log. */
 async function runPosted(t: Test, directory: string, args: string[]): Promise<Finished> {
   const out = join(directory, 'webhook');
@@ -104,12 +116,14 @@ function outputs(directory: string): Map<string, string[]> {
 
 t.strictSame(Object.keys(SPLITS).sort(), pipelines.sort(), 'it is known what each pipeline is to do');
 
-for (const name of pipelines) {
+for (const name of [...pipelines, TO_ELASTICSEARCH]) {
   t.test(`pipelines/${name} is valid`, async (t) => {
     const { exitCode, stderr } = await headgate(['check', join(root, 'pipelines', name)]);
     t.equal(exitCode, 0, stderr);
   });
+}
 
+for (const name of pipelines) {
   t.test(`pipelines/${name} writes each event once, to the file of its group, in order`, async (t) => {
     const split = SPLITS[name];
     if (!split) throw new Error(`impossible: ${name} is not listed`);
@@ -117,12 +131,7 @@ for (const name of pipelines) {
     const out = join(directory, 'out');
     mkdirSync(out);
     (split.write ?? writeExample)(join(directory, 'log'));
-    const yaml = readFileSync(join(root, 'pipelines', name), 'utf8')
-      .replace(/\/var\/log\/(kube-audit|(?=pods\/))/, join(directory, 'log/'))
-      .replace(/\/var\/log(?=\/audit-(by|from)-)/, out)
-      .replaceAll('/etc/headgate/webhook', join(directory, 'webhook'))
-      .replace('127.0.0.1:9443', '127.0.0.1:0');
-    writeFileSync(join(directory, name), yaml);
+    writeFileSync(join(directory, name), moved(name, directory));
 
     const args = ['run', '--state-dir', join(directory, 'state'), join(directory, name)];
     const { exitCode, stderr, counters } = split.isPosted
@@ -153,3 +162,22 @@ for (const name of pipelines) {
     t.strictSame(outputs(out).get(file), expected.get(group));
   });
 }
+
+t.test(`pipelines/${TO_ELASTICSEARCH} makes each event one document`, async (t) => {
+  const fake = await FakeElasticsearch.start(t);
+  const directory = temporaryDirectory(t);
+  writeExample(join(directory, 'log'));
+  const yaml = moved(TO_ELASTICSEARCH, directory)
+    .replace('https://elasticsearch.example.com:9200', fake.url)
+    .replace(/^ {4}auth: .*\n/m, '');
+  writeFileSync(join(directory, 'p.yaml'), yaml);
+  const args = ['run', '--state-dir', join(directory, 'state'), join(directory, 'p.yaml')];
+  const { exitCode, stderr } = await runPosted(t, directory, args);
+  t.equal(exitCode, 0, stderr);
+  const lines = exampleFiles().flatMap(({ content }) => linesOf(content));
+  const documents = fake.documents('logs-kubernetes.audit-default');
+  t.equal(documents.length, new Set(lines).size);
+  const idsOf = (texts: string[]): string[] =>
+    texts.map((text) => /"auditID":"([^"]*)"/.exec(text)?.[1] ?? '').sort();
+  t.strictSame(idsOf(documents.map(({ source }) => source)), idsOf([...new Set(lines)]));
+});
