@@ -29,7 +29,8 @@ export function markTruncated(
   at: number,
   names: readonly string[],
   edits: JsonEdits,
+  annotation = TRUNCATED,
 ): void {
   const value = jsonString(fromText(names.join(',')));
-  setMembers(reader, at, newValueTree([{ path: ['annotations', TRUNCATED], value }]), edits);
+  setMembers(reader, at, newValueTree([{ path: ['annotations', annotation], value }]), edits);
 }

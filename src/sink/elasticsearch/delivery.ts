@@ -9,7 +9,6 @@ import { actionOf, BulkBatch, soughtOf } from './bulk-batch.js';
 import type { Item } from './bulk-batch.js';
 import { ClusterFault } from './cluster.js';
 import type { Answer, ClusterRequest } from './cluster.js';
-import { withoutBodies } from './document.js';
 import { AdaptiveLimit, RequestSize } from './limit.js';
 import { findPresent } from './lookup.js';
 import { describeError, errorType, itemsOf, judgeItem, judgeRequest } from './verdict.js';
@@ -26,6 +25,8 @@ const REDUCED_SUFFIX = '-reduced';
 
 export interface DeliveryOptions {
   request: (request: ClusterRequest) => Promise<Answer>;
+  /** A document without its bodies, or undefined where it has none. */
+  reduce: (document: Buffer) => Buffer | undefined;
   maxInFlight: number;
   context: SinkContext;
 }
@@ -203,7 +204,7 @@ export class Delivery {
    */
   #reject(batch: BulkBatch, item: Item, cause: string, detail: string, reduced: Reduced[]): void {
     this.#tell(item, cause);
-    const document = withoutBodies(batch.document(item));
+    const document = this.#options.reduce(batch.document(item));
     const line = batch.lineOf(item);
     batch.reject(
       item,

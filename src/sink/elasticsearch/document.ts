@@ -1,26 +1,29 @@
 // From an event to the document that is sent: its own bytes, with what Headgate knows of it spliced in behind the first
 // brace, and without `managedFields`. Nothing is parsed. Of an object with two equal keys Elasticsearch takes nothing, so
-// where an event has one of these keys itself, its object is completed in its place instead.
+// where an event has one of these keys itself, its object is completed in its place instead. What the bodies become is in
+// `bodies.ts`, what stands around the event with `format: ecs` in `ecs.ts`.
 import { SLOT_STRIDE } from '../../event/batch.js';
 import type { EventBatch, LineOrigin } from '../../event/batch.js';
-import { compileTime } from '../../event/audit.js';
-import { fromText, toText } from '../../event/byte-string.js';
+import { compileLatency, compileTime } from '../../event/audit.js';
+import { fromText, toBuffer, toText } from '../../event/byte-string.js';
 import type { ByteString } from '../../event/byte-string.js';
 import type { FieldPath } from '../../event/field-path.js';
 import type { FieldRegistry } from '../../event/fields.js';
 import { JsonEdits } from '../../event/json-edit.js';
-import { membersNamed, membersOf } from '../../event/json-members.js';
 import { CLOSE_BRACE, isSpace, JsonReader, OPEN_BRACE, QUOTE } from '../../event/json-reader.js';
 import { jsonString, newValueTree, setMembers } from '../../event/json-set.js';
-import { buildKeyTrie } from '../../event/key-trie.js';
 import { parseTimestamp } from '../../event/timestamp.js';
-import { isTruncatedValue, markTruncated, truncatedValue } from '../../event/truncated.js';
+import { bodiesAsText, BODIES, cutManagedFields, MANAGED_FIELDS, wrapBodies } from './bodies.js';
+import type { DocumentForm } from './bodies.js';
+import { EcsFields, renameAnnotations } from './ecs.js';
 
-const BODIES = ['requestObject', 'responseObject'];
 /** The members of a document that Headgate adds to. */
 const ADDED = ['@timestamp', 'event', 'host', 'log', 'headgate'];
-const MANAGED_FIELDS = 'managedFields';
 const MAX_CACHED_TAGS = 10_000;
+/** What `date_nanos` can't hold, and a data stream's time has to be one: from 2262-04-11 on. */
+const LAST_TIME_MS = Date.UTC(2262, 0);
+const NULL = 0x6e;
+const DOCUMENT_END = Buffer.from('}}');
 
 /** A document in two parts: `head`, then `data[start, end)`. */
 export interface DocumentParts {
@@ -32,34 +35,46 @@ export interface DocumentParts {
   isLine: boolean;
 }
 
-export interface DocumentOptions {
+export interface DocumentOptions extends DocumentForm {
   pipeline: string;
   hostName: string;
+  clusterName: string | undefined;
+  /** As in the options. */
+  index: string;
   keepManagedFields: boolean;
 }
 
 export class DocumentEncoder {
   readonly #host: ByteString;
   readonly #pipeline: ByteString;
+  readonly #cluster: ByteString | undefined;
   readonly #keepManagedFields: boolean;
+  readonly #asText: boolean;
+  readonly #ecs: EcsFields | undefined;
   readonly #times: readonly number[];
   readonly #time: (batch: EventBatch, i: number) => number;
+  readonly #latency: (batch: EventBatch, i: number) => number;
   readonly #added: readonly number[];
   readonly #bodies: readonly number[];
-  readonly #managedFields = buildKeyTrie([[MANAGED_FIELDS]]);
   readonly #reader = new JsonReader();
   readonly #edits = new JsonEdits();
   readonly #tails = new Map<ByteString, ByteString>();
   #middle = { file: '', ingested: '', text: '' };
 
-  constructor({ pipeline, hostName, keepManagedFields }: DocumentOptions, fields: FieldRegistry) {
-    this.#host = jsonString(fromText(hostName));
-    this.#pipeline = jsonString(fromText(pipeline));
-    this.#keepManagedFields = keepManagedFields;
+  constructor(options: DocumentOptions, fields: FieldRegistry) {
+    const { clusterName } = options;
+    this.#host = jsonString(fromText(options.hostName));
+    this.#pipeline = jsonString(fromText(options.pipeline));
+    if (clusterName !== undefined) this.#cluster = `{"name":${jsonString(fromText(clusterName))}}`;
+    this.#keepManagedFields = options.keepManagedFields;
+    this.#asText = options.bodies === 'text';
+    if (options.format === 'ecs') this.#ecs = new EcsFields(options.index, fields);
     this.#times = [fields.slot(['stageTimestamp']), fields.slot(['timestamp'])];
     this.#time = compileTime(fields);
-    this.#added = ADDED.map((name) => fields.slot([name]));
-    this.#bodies = keepManagedFields ? [] : BODIES.map((name) => fields.slot([name]));
+    this.#latency = compileLatency(fields);
+    const added = this.#ecs ? [] : clusterName === undefined ? ADDED : [...ADDED, 'orchestrator'];
+    this.#added = added.map((name) => fields.slot([name]));
+    this.#bodies = BODIES.map((name) => fields.slot([name]));
   }
 
   /** The document of event i; undefined where the event turns out to be broken. `ingested` is a time as JSON text, `origin` its line's. */
@@ -68,45 +83,70 @@ export class DocumentEncoder {
     const end = batch.ends[i] as number;
     const isLine = start === batch.lineStarts[i] && end === batch.lineEnds[i];
     const hasAdded = this.#added.some((slot) => isPresent(batch, i, slot));
-    if (!hasAdded && !this.#hasManagedFields(batch, i))
+    const isOpen = !hasAdded && !this.#ecs;
+    if (isOpen && !this.#bodies.some((slot) => this.#changesBody(batch, i, slot)))
       return behindBrace(this.#head(batch, i, ingested, origin), batch.data, start, end, isLine);
 
     const reader = this.#reader;
+    const edits = this.#edits;
     reader.load(batch.data);
     const at = reader.space(start);
     const valueEnd = reader.value(at);
     // The scan of a line can stop early, and what is broken can't be changed safely.
     if (valueEnd < 0 || reader.space(valueEnd) !== end) return undefined;
-    if (!this.#keepManagedFields) this.#cutManagedFields(at);
-    if (hasAdded) setMembers(reader, at, newValueTree(this.#values(batch, i, ingested, origin)), this.#edits);
-    const event = this.#edits.apply(batch.data, start, end);
-    if (hasAdded) return { head: '', data: event, start: 0, end: event.length, isLine: false };
-    return behindBrace(this.#head(batch, i, ingested, origin), event, 0, event.length, false);
+    if (!this.#keepManagedFields) cutManagedFields(reader, at, edits);
+    if (!this.#asText) wrapBodies(reader, at, edits);
+    if (this.#ecs) renameAnnotations(reader, at, edits);
+    if (hasAdded) setMembers(reader, at, newValueTree(this.#values(batch, i, ingested, origin)), edits);
+    let event = edits.apply(batch.data, start, end);
+    if (this.#asText) event = bodiesAsText(event);
+    if (isOpen) return behindBrace(this.#head(batch, i, ingested, origin), event, 0, event.length, false);
+    if (this.#ecs) event = this.#around(this.#ecs, event, batch, i, ingested, origin);
+    return { head: '', data: event, start: 0, end: event.length, isLine: false };
   }
 
-  #cutManagedFields(at: number): void {
-    for (const { key, valueStart } of membersOf(this.#reader, at)) {
-      if (!BODIES.includes(key)) continue;
-      for (const { keyStart, valueEnd } of membersNamed(this.#reader, valueStart, this.#managedFields))
-        this.#edits.cutMember(keyStart, valueEnd);
-    }
+  /** Whether a body has to become something else. What stands in it is looked at only where it may have to. */
+  #changesBody(batch: EventBatch, i: number, slot: number): boolean {
+    const at = (i * batch.fieldCount + slot) * SLOT_STRIDE;
+    const start = batch.slots[at] as number;
+    if (start < 0 || batch.data[start] === NULL) return false;
+    if (this.#asText || batch.data[start] !== OPEN_BRACE) return true;
+    if (this.#keepManagedFields) return false;
+    return batch.data.subarray(start, batch.slots[at + 1]).includes(MANAGED_FIELDS);
   }
 
-  #hasManagedFields(batch: EventBatch, i: number): boolean {
-    return this.#bodies.some((slot) => {
-      const at = (i * batch.fieldCount + slot) * SLOT_STRIDE;
-      const start = batch.slots[at] as number;
-      return start >= 0 && batch.data.subarray(start, batch.slots[at + 1]).includes(MANAGED_FIELDS);
+  /** The document of an event that stands below `kubernetes.audit`. */
+  #around(
+    ecs: EcsFields,
+    event: Buffer,
+    batch: EventBatch,
+    i: number,
+    ingested: ByteString,
+    { file, offset }: LineOrigin,
+  ): Buffer {
+    const head = ecs.head(batch, i, {
+      event: { duration: this.#duration(batch, i), ingested },
+      rest: {
+        '@timestamp': this.#timestamp(batch, i),
+        host: { name: this.#host },
+        log: { file: { path: jsonString(fromText(file)) }, offset: String(offset) },
+        headgate: { pipeline: this.#pipeline, tag: jsonOf(batch.tags[i] ?? '') },
+      },
+      cluster: this.#cluster,
     });
+    return Buffer.concat([toBuffer(`${head.slice(0, -1)},"kubernetes":{"audit":`), event, DOCUMENT_END]);
   }
 
   // The same as `#values`, written by hand and of few parts: this is done for each event.
   #head(batch: EventBatch, i: number, ingested: ByteString, { file, offset }: LineOrigin): ByteString {
     if (this.#middle.file !== file || this.#middle.ingested !== ingested) {
-      const text = `,"event":{"ingested":${ingested}},"host":{"name":${this.#host}},"log":{"file":{"path":${jsonString(fromText(file))}},"offset":`;
+      const orchestrator = this.#cluster === undefined ? '' : `,"orchestrator":{"cluster":${this.#cluster}}`;
+      const text = `"ingested":${ingested}}${orchestrator},"host":{"name":${this.#host}},"log":{"file":{"path":${jsonString(fromText(file))}},"offset":`;
       this.#middle = { file, ingested, text };
     }
-    return `{"@timestamp":${this.#timestamp(batch, i)}${this.#middle.text}${offset}${this.#tail(batch.tags[i] ?? '')}`;
+    const duration = this.#duration(batch, i);
+    const event = duration === undefined ? ',"event":{' : `,"event":{"duration":${duration},`;
+    return `{"@timestamp":${this.#timestamp(batch, i)}${event}${this.#middle.text}${offset}${this.#tail(batch.tags[i] ?? '')}`;
   }
 
   #values(
@@ -115,8 +155,12 @@ export class DocumentEncoder {
     ingested: ByteString,
     { file, offset }: LineOrigin,
   ): { path: FieldPath; value: ByteString }[] {
+    const duration = this.#duration(batch, i);
+    const cluster = this.#cluster;
     return [
       { path: ['@timestamp'], value: this.#timestamp(batch, i) },
+      ...(duration === undefined ? [] : [{ path: ['event', 'duration'], value: duration }]),
+      ...(cluster === undefined ? [] : [{ path: ['orchestrator', 'cluster'], value: cluster }]),
       { path: ['event', 'ingested'], value: ingested },
       { path: ['host', 'name'], value: this.#host },
       { path: ['log', 'file', 'path'], value: jsonString(fromText(file)) },
@@ -133,10 +177,17 @@ export class DocumentEncoder {
       const start = batch.slots[at] as number;
       const end = batch.slots[at + 1] as number;
       if (start < 0 || batch.data[start] !== QUOTE) continue;
-      if (!Number.isNaN(parseTimestamp(batch.data, start + 1, end - 1)))
+      if (parseTimestamp(batch.data, start + 1, end - 1) < LAST_TIME_MS * 1000)
         return batch.data.toString('latin1', start, end);
     }
-    return `"${new Date(this.#time(batch, i)).toISOString()}"`;
+    const timeMs = this.#time(batch, i);
+    return `"${new Date(timeMs < LAST_TIME_MS ? timeMs : batch.readAtMs).toISOString()}"`;
+  }
+
+  /** From the request to this stage, in nanoseconds, as `event.duration` is; undefined where that is not known. */
+  #duration(batch: EventBatch, i: number): ByteString | undefined {
+    const ms = this.#latency(batch, i);
+    return ms >= 0 ? String(Math.round(ms * 1000) * 1000) : undefined;
   }
 
   /** What is behind the offset of an event with this tag. */
@@ -181,28 +232,3 @@ function behindBrace(
     isLine: isLine && brace === start,
   };
 }
-
-/**
- * A document with marks in the place of its bodies, and the annotation that says so; undefined where it has none that
- * could be taken out.
- */
-export function withoutBodies(document: Buffer): Buffer | undefined {
-  const reader = new JsonReader();
-  const edits = new JsonEdits();
-  const line = Buffer.concat([document, NEWLINE_BYTES]);
-  reader.load(line);
-  if (reader.value(0) < 0) return undefined;
-  const names: string[] = [];
-  for (const { key, valueStart, valueEnd } of membersOf(reader, 0)) {
-    // What stands in the place of a body is no body any more.
-    const value = line.subarray(valueStart, valueEnd);
-    if (!BODIES.includes(key) || isTruncatedValue(value)) continue;
-    edits.replace(valueStart, valueEnd, truncatedValue(value));
-    names.push(key);
-  }
-  if (names.length === 0) return undefined;
-  markTruncated(reader, 0, names, edits);
-  return edits.apply(line, 0, document.length);
-}
-
-const NEWLINE_BYTES = Buffer.from('\n');

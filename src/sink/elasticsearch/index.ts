@@ -14,8 +14,10 @@ import type { Receipt } from '../../position/position.js';
 import { actionOf, BodyPool, BulkBatch } from './bulk-batch.js';
 import type { Item } from './bulk-batch.js';
 import { Cluster } from './cluster.js';
+import type { Answer, ClusterRequest } from './cluster.js';
 import { Delivery } from './delivery.js';
-import { DocumentEncoder, withoutBodies } from './document.js';
+import { withoutBodies } from './bodies.js';
+import { DocumentEncoder } from './document.js';
 import type { DocumentParts } from './document.js';
 import { IndexNames } from './index-name.js';
 import { checkElasticsearchOptions, elasticsearchOptions } from './options.js';
@@ -26,6 +28,7 @@ class ElasticsearchSink implements Sink {
   readonly #firstNode: string;
   readonly #names: IndexNames;
   readonly #encoder: DocumentEncoder;
+  readonly #reduce: (document: Buffer) => Buffer | undefined;
   readonly #cluster: Cluster;
   readonly #delivery: Delivery;
   readonly #pool: BodyPool;
@@ -51,11 +54,14 @@ class ElasticsearchSink implements Sink {
     this.#firstNode = options.nodes[0] ?? '';
     this.#names = new IndexNames(options.index, options.max_indices, options.overflow_index, context.fields);
     const hostName = options.host_name ?? hostname();
+    const { format, bodies, index } = options;
+    const clusterName = options.cluster_name;
     const keepManagedFields = options.keep_managed_fields;
     this.#encoder = new DocumentEncoder(
-      { pipeline: context.pipeline, hostName, keepManagedFields },
+      { pipeline: context.pipeline, format, bodies, index, hostName, clusterName, keepManagedFields },
       context.fields,
     );
+    this.#reduce = (document) => withoutBodies(document, { format, bodies });
     this.#maxBytes = bytesOf(batch.max_bytes);
     this.#maxEvents = batch.max_events;
     this.#maxAgeMs = millisecondsOf(batch.max_age);
@@ -63,7 +69,8 @@ class ElasticsearchSink implements Sink {
     this.#maxPendingBytes = this.#maxBytes * maxInFlight;
     this.#pool = new BodyPool(this.#maxBytes, maxInFlight);
     const cluster = (this.#cluster = new Cluster(options, context.component, context.signal));
-    this.#delivery = new Delivery({ request: (each) => cluster.request(each), maxInFlight, context });
+    const request = (each: ClusterRequest): Promise<Answer> => cluster.request(each);
+    this.#delivery = new Delivery({ request, reduce: this.#reduce, maxInFlight, context });
   }
 
   destination(batch: EventBatch, i: number): string {
@@ -124,7 +131,7 @@ class ElasticsearchSink implements Sink {
 
   /** Of an event that is too large all but the bodies is sent, and the whole is kept where nothing limits it. */
   #addLarge(place: Place, document: DocumentParts, line: Buffer): void {
-    const smaller = withoutBodies(wholeOf(document));
+    const smaller = this.#reduce(wholeOf(document));
     const isSent = smaller !== undefined && smaller.length <= this.#maxDocumentBytes;
     const detail = 'larger than max_document_bytes';
     this.#reject(

@@ -96,6 +96,57 @@ const batchOptions = Type.Object(
   { additionalProperties: false, description: 'How many events are sent in one request.', default: {} },
 );
 
+const lifecycleOptions = Type.Object(
+  {
+    rollover_bytes: bytes({
+      description: 'A data stream goes on in a new index when a primary shard of the old one is this large.',
+      default: '50GiB',
+      formatMinimum: '1MiB',
+    }),
+    rollover_age: duration({
+      description: 'A data stream goes on in a new index when the old one is this old.',
+      default: '30d',
+      formatMinimum: '1h',
+    }),
+    keep_age: optional(
+      duration({
+        description:
+          'An index is deleted so long after it was rolled over, or, outside of data streams, made. Default: nothing is deleted.',
+        examples: ['365d'],
+        formatMinimum: '1h',
+      }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description:
+      'The lifecycle policy. A server that has none (OpenSearch, for one) is told of and gets none.',
+    default: {},
+  },
+);
+
+const setupOptions = Type.Object(
+  {
+    data_stream: optional(
+      flag({
+        description:
+          'Whether what `index` names are data streams. Default: yes, unless a time stands in `index`, whose slices are indices.',
+      }),
+    ),
+    replicas: optional(count({ description: "Copies of each shard. Default: the server's.", minimum: 0 })),
+    shards: optional(
+      count({ description: "Primary shards of an index. Default: the server's.", minimum: 1, maximum: 1024 }),
+    ),
+    lifecycle: lifecycleOptions,
+  },
+  {
+    additionalProperties: false,
+    description:
+      'What `headgate elasticsearch setup` installs besides mappings; of no effect on a run. See docs/elasticsearch.md.',
+    default: {},
+  },
+);
+
 export const elasticsearchOptions = Type.Object({
   nodes: listOf(url({ description: 'A node: `http` or `https`, with a path where a proxy needs one.' }), {
     description: 'The nodes; requests take turns among those that answer.',
@@ -112,6 +163,29 @@ export const elasticsearchOptions = Type.Object({
       'The index, alias or data stream of an event; it must begin with text. strftime letters stand for event time. Of values upper case becomes lower case, and what may not stand in the name of an index becomes `_`.',
     examples: ['logs-kubernetes.audit-default', 'audit-{{ tag }}-%Y.%m.%d'],
   }),
+  format: oneOf(['native', 'ecs'], {
+    description:
+      "`native`: the event's own fields, as the API server names them. `ecs`: the fields of Elastic's integration `kubernetes.audit_logs` (`user.name`, `source.ip`, `event.action`, …), and the event below `kubernetes.audit`.",
+    default: 'native',
+  }),
+  bodies: oneOf(['flattened', 'text'], {
+    description:
+      '`requestObject` and `responseObject`: `flattened` can be searched by any of their fields; `text` makes each one string of its JSON, which is kept and shown, but not searched, and takes a fraction of the room.',
+    default: 'flattened',
+  }),
+  cluster_name: optional(
+    Type.String({
+      description:
+        'What `orchestrator.cluster.name` is, for an index that holds the logs of several clusters.',
+      examples: ['production'],
+    }),
+  ),
+  builtin_template: oneOf(['wait', 'use'], {
+    description:
+      "What to do where an index would fall under Elasticsearch's own template `logs` (`logs-*-*`), under whose mappings bodies are rejected. `wait` until there is another: `headgate elasticsearch setup` makes it. `use` it all the same.",
+    default: 'wait',
+  }),
+  setup: setupOptions,
   max_indices: count({
     description:
       'How many different names, not counting time, `index` may make; events of further ones go to `overflow_index`.',

@@ -1,7 +1,7 @@
 // What is decided without a server: verdicts, names of indices, how many requests may be under way, documents.
 import t from 'tap';
 import { FieldRegistry } from '../../../src/event/fields.js';
-import { DocumentEncoder, withoutBodies } from '../../../src/sink/elasticsearch/document.js';
+import { withoutBodies } from '../../../src/sink/elasticsearch/bodies.js';
 import { IndexNames, parseIndexTemplate } from '../../../src/sink/elasticsearch/index-name.js';
 import { AdaptiveLimit, RequestSize } from '../../../src/sink/elasticsearch/limit.js';
 import { checkElasticsearchOptions } from '../../../src/sink/elasticsearch/options.js';
@@ -13,7 +13,8 @@ import {
   judgeItem,
   judgeRequest,
 } from '../../../src/sink/elasticsearch/verdict.js';
-import { batchOfEvent, decode } from '../../helpers/decode.js';
+import { batchOfEvent } from '../../helpers/decode.js';
+import { documentOf, NATIVE } from '../../helpers/elasticsearch-document.js';
 
 t.test('the verdict on an item', async (t) => {
   for (const [status, type, verdict] of [
@@ -213,14 +214,6 @@ t.test(
   },
 );
 
-function documentOf(event: string, keepManagedFields = false): string | undefined {
-  const fields = new FieldRegistry();
-  const encoder = new DocumentEncoder({ pipeline: 'p', hostName: 'h"', keepManagedFields }, fields);
-  const { batch } = decode(`${event}\n`, fields, { readAtMs: 1_700_000_000_000 });
-  const document = encoder.encode(batch, 0, '"now"', batch.origin(0));
-  return document && document.head + document.data.toString('latin1', document.start, document.end);
-}
-
 t.test('an event without members, or in white space, becomes a document', async (t) => {
   for (const event of ['{}', ' { } ', '\t{"a":1}', '{ "a":1 }\r'])
     t.match(
@@ -261,13 +254,14 @@ t.test('managedFields are taken out of bodies only, at any depth', async (t) => 
   t.equal(document['managedFields'], 1);
   t.strictSame(document['requestObject'], { metadata: { name: 'n' } });
   t.strictSame(document['responseObject'], { items: [{ metadata: {} }] });
-  t.match(documentOf(event, true), event.slice(1));
+  t.match(documentOf(event, { keepManagedFields: true }), event.slice(1));
 });
 
 t.test('a document without bodies says so', async (t) => {
   const body = JSON.stringify({ data: 'x'.repeat(1000) });
   const smaller = withoutBodies(
     Buffer.from(`{"requestObject":${body},"responseObject":{},"level":"Request"}`),
+    NATIVE,
   );
   t.match(JSON.parse(smaller?.toString() ?? ''), {
     requestObject: { 'headgate.io/truncated': { bytes: body.length, sha256: /^[0-9a-f]{64}$/ } },
@@ -275,8 +269,8 @@ t.test('a document without bodies says so', async (t) => {
     level: 'Request',
     annotations: { 'headgate.io/truncated': 'requestObject,responseObject' },
   });
-  t.equal(withoutBodies(Buffer.from('{"level":"Metadata"}')), undefined, 'nothing to take out');
-  t.equal(smaller && withoutBodies(smaller), undefined, 'nothing more to take out');
+  t.equal(withoutBodies(Buffer.from('{"level":"Metadata"}'), NATIVE), undefined, 'nothing to take out');
+  t.equal(smaller && withoutBodies(smaller, NATIVE), undefined, 'nothing more to take out');
 });
 
 t.test('options that do not go together are faults', async (t) => {
