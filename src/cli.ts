@@ -24,6 +24,13 @@ usage:
       --explain                   tell what each pipeline looks at and where its routes lead
       --input FILE                tell what would become of each event of a file (- for standard input)
   headgate test [PATH...]         run the tests in pipeline files
+  headgate elasticsearch setup [PATH...]
+                                  install what the elasticsearch sinks of these pipelines need on their clusters:
+                                  templates, data streams, lifecycle policies
+      --dry-run                   tell what would change
+      --print                     show the requests, for Kibana's console
+      --force                     replace templates that are not Headgate's
+      --rollover                  begin a new index in data streams whose mappings changed
   headgate positions              how far each pipeline has read
   headgate positions reset PIPELINE --to beginning|end
   headgate positions rename OLD NEW
@@ -91,6 +98,23 @@ async function test(args: string[]): Promise<number> {
   return testCommand(positionals.length > 0 ? positionals : [DEFAULT_PATH], process);
 }
 
+async function elasticsearch(args: string[]): Promise<number> {
+  const flag = { type: 'boolean' } as const;
+  const flags = { 'dry-run': flag, print: flag, force: flag, rollover: flag };
+  const { values, positionals } = parse(args, flags);
+  const [action, ...paths] = positionals;
+  if (action !== 'setup') throw new UsageError('USAGE', 'write headgate elasticsearch setup [PATH...]');
+  if (values['print'] === true && values['dry-run'] === true)
+    throw new UsageError('USAGE', 'write either --print or --dry-run');
+  const { elasticsearchSetupCommand } = await import('./command/elasticsearch-setup.js');
+  return elasticsearchSetupCommand(paths.length > 0 ? paths : [DEFAULT_PATH], process, {
+    print: values['print'] === true,
+    dryRun: values['dry-run'] === true,
+    force: values['force'] === true,
+    rollover: values['rollover'] === true,
+  });
+}
+
 async function positions(args: string[]): Promise<number> {
   const { values, positionals } = parse(args, { to: { type: 'string' }, 'state-dir': { type: 'string' } });
   const directory = stateDirectory(text(values['state-dir']), process.env);
@@ -138,6 +162,7 @@ const commands: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
   replay: (args) => run(args, true),
   check,
   test,
+  elasticsearch,
   positions,
   webhook,
   schema,

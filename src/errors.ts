@@ -53,6 +53,7 @@ export type RuntimeCode =
   | 'RETAIN_FAILED'
   | 'SINK_WAITING'
   | 'SINK_REJECTED'
+  | 'SINK_TEMPLATE'
   | 'SINK_CLOSED'
   | 'QUARANTINE_FULL'
   | 'OUTPUT_TOUCHED'

@@ -14,7 +14,6 @@ import type { Receipt } from '../../position/position.js';
 import { actionOf, BodyPool, BulkBatch } from './bulk-batch.js';
 import type { Item } from './bulk-batch.js';
 import { Cluster } from './cluster.js';
-import type { Answer, ClusterRequest } from './cluster.js';
 import { Delivery } from './delivery.js';
 import { withoutBodies } from './bodies.js';
 import { DocumentEncoder } from './document.js';
@@ -22,6 +21,7 @@ import type { DocumentParts } from './document.js';
 import { IndexNames } from './index-name.js';
 import { checkElasticsearchOptions, elasticsearchOptions } from './options.js';
 import type { ElasticsearchOptions } from './options.js';
+import { guardTemplate } from './template-guard.js';
 
 class ElasticsearchSink implements Sink {
   readonly #context: SinkContext;
@@ -69,7 +69,7 @@ class ElasticsearchSink implements Sink {
     this.#maxPendingBytes = this.#maxBytes * maxInFlight;
     this.#pool = new BodyPool(this.#maxBytes, maxInFlight);
     const cluster = (this.#cluster = new Cluster(options, context.component, context.signal));
-    const request = (each: ClusterRequest): Promise<Answer> => cluster.request(each);
+    const request = guardTemplate(options, (each) => cluster.request(each), context);
     this.#delivery = new Delivery({ request, reduce: this.#reduce, maxInFlight, context });
   }
 
