@@ -19,8 +19,11 @@ const TO_ELASTICSEARCH = 'webhook-to-elasticsearch.yaml';
 const pipelines = readdirSync(join(root, 'pipelines')).filter((name) => name !== TO_ELASTICSEARCH);
 
 interface AuditEvent {
+  stage?: string;
+  verb?: string;
+  requestURI?: string;
   user: { username?: string };
-  objectRef?: { namespace?: string };
+  objectRef?: { namespace?: string; resource?: string };
   stageTimestamp: string;
 }
 
@@ -51,6 +54,25 @@ const SPLITS: Record<string, Split> = {
     group: (event) => event.user.username ?? 'none',
     example: ['alice@example.com', 'audit-from-webhook/kube-audit-alice@example.com/audit'],
     isPosted: true,
+  },
+};
+
+/** Those that make documents: which events, and which index. */
+const DOCUMENTS: Record<
+  string,
+  { index: string; isDocument(event: AuditEvent): boolean; hasFiles?: boolean }
+> = {
+  'to-elasticsearch.yaml': {
+    index: 'logs-kubernetes.audit-default',
+    isDocument: ({ stage }) => stage !== 'RequestReceived',
+  },
+  'files-and-elasticsearch.yaml': {
+    index: 'logs-kubernetes.audit-recent',
+    isDocument: ({ stage, objectRef, verb = '', requestURI = '' }) =>
+      stage !== 'RequestReceived' &&
+      !(objectRef?.resource === 'leases' && ['get', 'update', 'patch'].includes(verb)) &&
+      !/^\/(?:health|live|ready)z/.test(requestURI),
+    hasFiles: true,
   },
 };
 
@@ -114,7 +136,11 @@ function outputs(directory: string): Map<string, string[]> {
   return new Map([...readOutputs(directory)].map(([path, content]) => [path, linesOf(content)]));
 }
 
-t.strictSame(Object.keys(SPLITS).sort(), pipelines.sort(), 'it is known what each pipeline is to do');
+t.strictSame(
+  Object.keys({ ...SPLITS, ...DOCUMENTS }).sort(),
+  pipelines.sort(),
+  'it is known what each pipeline is to do',
+);
 
 for (const name of [...pipelines, TO_ELASTICSEARCH]) {
   t.test(`pipelines/${name} is valid`, async (t) => {
@@ -124,6 +150,37 @@ for (const name of [...pipelines, TO_ELASTICSEARCH]) {
 }
 
 for (const name of pipelines) {
+  const documents = DOCUMENTS[name];
+  if (documents) {
+    t.test(`pipelines/${name} makes each event that people search one document`, async (t) => {
+      const server = await FakeElasticsearch.start(t);
+      const directory = temporaryDirectory(t);
+      writeExample(join(directory, 'log'));
+      writeFileSync(join(directory, 'key'), 'a2V5');
+      const yaml = readFileSync(join(root, 'pipelines', name), 'utf8')
+        .replace('/var/log/kube-audit', join(directory, 'log'))
+        .replace('/var/log/audit-archive', join(directory, 'out'))
+        .replace('/etc/headgate/elasticsearch.key', join(directory, 'key'))
+        .replace('https://elasticsearch.example.com:9200', server.url);
+      writeFileSync(join(directory, name), yaml);
+      const args = ['run', '--once', '--state-dir', join(directory, 'state'), join(directory, name)];
+      const { exitCode, stderr, counters } = await headgate(args);
+      t.equal(exitCode, 0, stderr);
+      t.equal(reconcile(counters[name.replace('.yaml', '')] ?? {}), undefined);
+
+      const lines = exampleFiles().flatMap(({ content }) => linesOf(content));
+      const expected = lines.filter((line) => documents.isDocument(parse(line)));
+      t.ok(expected.length > 0 && expected.length < lines.length);
+      const found = server.documents(documents.index);
+      t.equal(found.length, new Set(expected).size);
+      t.strictSame(server.names, [documents.index]);
+      if (!documents.hasFiles) return;
+      const kept = [...outputs(join(directory, 'out')).values()].flat();
+      t.strictSame(kept.sort(), lines.sort(), 'all of them are in files');
+    });
+    continue;
+  }
+
   t.test(`pipelines/${name} writes each event once, to the file of its group, in order`, async (t) => {
     const split = SPLITS[name];
     if (!split) throw new Error(`impossible: ${name} is not listed`);

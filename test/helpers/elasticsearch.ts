@@ -299,3 +299,28 @@ export async function allDocuments(url: string, name: string): Promise<FoundDocu
   if (hits.length !== total.value) throw new Error(`${total.value} documents, more than a test can hold`);
   return hits;
 }
+
+const PAGE = 500;
+
+/** Every document of a name that holds the events of one log, in its order; no more than a page of them at a time. */
+export async function eachDocument(
+  url: string,
+  name: string,
+  visit: (document: FoundDocument) => void,
+): Promise<void> {
+  await call(url, 'POST', `/${name}/_refresh`);
+  let after: unknown[] | undefined;
+  for (;;) {
+    const query = { size: PAGE, sort: ['log.offset'], ...(after && { search_after: after }) };
+    const { hits } = await call<{ hits: { hits: (FoundDocument & { sort: unknown[] })[] } }>(
+      url,
+      'POST',
+      `/${name}/_search`,
+      query,
+    );
+    hits.hits.forEach(visit);
+    const last = hits.hits.at(-1);
+    if (!last) return;
+    after = last.sort;
+  }
+}
