@@ -6,6 +6,7 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, write
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import { usedOf } from '../../examples/kibana/objects.mjs';
 import { exampleFiles } from '../../examples/quickstart/generate.mjs';
 import { call, eachDocument, findElasticsearch } from '../helpers/elasticsearch.js';
 import type { FoundDocument } from '../helpers/elasticsearch.js';
@@ -230,9 +231,13 @@ const QUESTIONS: {
   },
 ];
 interface AuditEvent {
+  stage?: string;
+  requestReceivedTimestamp?: string;
+  stageTimestamp?: string;
   verb?: string;
   user?: { username?: string };
   objectRef?: { resource?: string; subresource?: string };
+  responseStatus?: { code?: number };
   annotations?: Record<string, string>;
 }
 
@@ -267,6 +272,45 @@ async function askQuestions(t: Test, { lines, names, url }: Delivered): Promise<
   return answers;
 }
 
+/** KQL as `query_string` takes it, as far as the saved objects use it. */
+function queryStringOf(kql: string): string {
+  const query = kql
+    .replace(/ >= /g, ':>=')
+    .replace(/ : /g, ':')
+    .replace(/\b(and|or|not)\b/g, (word) => word.toUpperCase())
+    .replaceAll('/', '\\/');
+  return query === '' ? '*' : query;
+}
+
+function durationUs({ requestReceivedTimestamp: from = '', stageTimestamp: to = '' }: AuditEvent): number {
+  const us = (time: string): number =>
+    Date.parse(`${time.slice(0, 19)}Z`) * 1000 + Number(time.slice(20, 26));
+  return us(to) - us(from);
+}
+
+/** The queries of Kibana's saved objects run, and find what is there. */
+async function runSavedQueries(t: Test, { lines, names, url }: Delivered): Promise<void> {
+  const events = lines.map((line) => JSON.parse(line) as AuditEvent);
+  const denied = events.filter(
+    ({ annotations, responseStatus }) =>
+      annotations?.['authorization.k8s.io/decision'] === 'forbid' ||
+      [401, 403].includes(responseStatus?.code ?? 0),
+  );
+  const slow = events.filter(
+    (event) => durationUs(event) >= 500_000 && event.verb !== 'watch' && event.stage === 'ResponseComplete',
+  );
+  for (const form of ['native', 'ecs'] as const) {
+    const counts: Record<string, number> = {};
+    for (const [name, kql] of Object.entries(usedOf(form).queries)) {
+      const query = { query_string: { query: queryStringOf(kql) } };
+      counts[name] = (await call<{ count: number }>(url, 'POST', `/${names[form]}/_count`, { query })).count;
+    }
+    t.match(counts, { all: lines.length, denied: denied.length, slow: slow.length }, form);
+    const { secrets = 0, changes = 0 } = counts;
+    t.ok(Math.min(secrets, changes) > 0, JSON.stringify(counts));
+  }
+}
+
 t.test('with an ordinary server', async (t) => {
   const server = await findElasticsearch(t);
   if ('missing' in server) {
@@ -282,6 +326,7 @@ t.test('with an ordinary server', async (t) => {
     const result = await delivered(t, url, all.slice(0, 800));
     await checkDocuments(t, result);
     t.ok((await askQuestions(t, result)) > 0);
+    await runSavedQueries(t, result);
   });
 
   t.test('hostile events are all indexed, and whole', async (t) => {
@@ -297,6 +342,7 @@ t.test('with an ordinary server', async (t) => {
       const result = await delivered(t, url, genuineLines(data ?? ''));
       await checkDocuments(t, result);
       t.ok((await askQuestions(t, result)) > 3, 'there is something to be found');
+      await runSavedQueries(t, result);
       const { native } = result.names;
       const found = await countByUser(url, native, 'requestObject.kind:Pod', 'user.username');
       t.ok(Object.keys(found).length > 0, 'bodies can be searched');

@@ -324,3 +324,15 @@ export async function eachDocument(
     after = last.sort;
   }
 }
+
+/** Whether mappings have a field, or one of which it is a part without a mapping of its own. */
+export function isMapped(mappings: object, field: string): boolean {
+  let node = mappings as { type?: string; properties?: Record<string, object> };
+  for (const key of field.split('.')) {
+    if (node.type === 'flattened') return true;
+    const below = node.properties?.[key];
+    if (!below) return false;
+    node = below;
+  }
+  return node.type !== undefined;
+}
