@@ -69,6 +69,7 @@ export class Cluster {
     const isCompressed = this.#options.compression === 'gzip';
     const body =
       isCompressed && Buffer.isBuffer(given) ? await compress(given, { level: GZIP_LEVEL }) : given;
+    this.#signal.throwIfAborted();
     const abort = new AbortController();
     const stop = (): void => {
       abort.abort();
@@ -108,7 +109,7 @@ export class Cluster {
   async close(): Promise<void> {
     const connected = await this.#client?.catch(() => undefined);
     this.#client = undefined;
-    await connected?.client.close();
+    disconnect(connected?.client);
   }
 
   async #connect(signal: AbortSignal): Promise<{ client: Client; certificates: string }> {
@@ -178,8 +179,16 @@ export class Cluster {
     if (connected && (!certificates || certificates.join('\n') === connected.certificates)) return;
     if (this.#client === before) this.#client = undefined;
     // Without waiting: other requests may still be under way through it.
-    connected?.client.close().catch(() => undefined); // It has no more use, closed or not.
+    disconnect(connected?.client);
   }
+}
+
+/**
+ * Nobody waits for it: it has no more use, closed or not, and one that was closed just when the name in the server's
+ * certificate turned out to be another never says that it is (undici 6, `client.js`).
+ */
+function disconnect(client: Client | undefined): void {
+  client?.close().catch(() => undefined);
 }
 
 interface Response {
