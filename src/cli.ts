@@ -10,7 +10,8 @@ import { stateDirectory } from './position/state-directory.js';
 
 const DEFAULT_PATH = '/etc/headgate/pipelines';
 
-const HELP = `headgate follows the Kubernetes audit log and routes its events to files, losing nothing and doubling nothing.
+const HELP = `headgate takes the Kubernetes audit log, or its webhook, and routes the events to files and Elasticsearch: it loses
+nothing and doubles nothing.
 
 usage:
   headgate run [PATH...]          run the pipelines of these YAML files or directories (default ${DEFAULT_PATH})
