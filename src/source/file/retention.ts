@@ -7,6 +7,7 @@ import type { FileSystemRoom } from '../../file-system.js';
 import type { ComponentContext } from '../../pipeline/component.js';
 import { statIfExists } from './discover.js';
 import type { FileList } from './file-list.js';
+import { leastFreeBytes } from '../least-free.js';
 import type { FollowedFile } from './followed-file.js';
 import type { Follower } from './follower.js';
 import { planRelease } from './release.js';
@@ -14,8 +15,6 @@ import type { KeptFacts } from './release.js';
 
 /** A backup that is not read this long after it was seen, or pruned, is not read in time. */
 export const LAG_MS = 5_000;
-const SMALL_SYSTEM_SHARE = 0.05;
-const DEFAULT_MIN_FREE_BYTES = 2 ** 30;
 
 /** The option `retain_unread` as numbers. */
 export interface RetentionSettings {
@@ -85,8 +84,8 @@ export class Retention {
     return rooms;
   }
 
-  #minFree({ totalBytes }: FileSystemRoom): number {
-    return this.#settings.minFreeBytes ?? Math.min(DEFAULT_MIN_FREE_BYTES, totalBytes * SMALL_SYSTEM_SHARE);
+  #minFree(room: FileSystemRoom): number {
+    return leastFreeBytes(this.#settings.minFreeBytes, room);
   }
 
   /** Copies the oldest of those that lag, if there is room for it. */

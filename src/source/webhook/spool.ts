@@ -13,6 +13,7 @@ import { writeAll } from '../../position/durable-file.js';
 import type { SourcePosition } from '../../position/position.js';
 import { retry } from '../../pipeline/backoff.js';
 import { FinishedBackups } from '../file/finished.js';
+import { leastFreeBytes } from '../least-free.js';
 import { encodeHeader } from './frame.js';
 import { KnownBatches } from './known-batches.js';
 import type { SpoolSettings } from './options.js';
@@ -26,8 +27,6 @@ const MIN_SEGMENT_BYTES = 256 * 1024;
 const MAX_BATCH_SHARE = 4;
 /** What goes into one write and one sync. */
 const GROUP_BYTES = 16 * 1024 * 1024;
-const SMALL_SYSTEM_SHARE = 0.05;
-const DEFAULT_MIN_FREE_BYTES = 2 ** 30;
 const ROOM_CHECK_MS = 500;
 
 export interface SpoolContext {
@@ -279,9 +278,7 @@ export class Spool {
     const { fs } = this.#context;
     const room = await fs.statfs(this.#settings.directory).catch(() => undefined); // Writing tells what is wrong.
     if (!room) return;
-    const least =
-      this.#settings.minFreeBytes ?? Math.min(DEFAULT_MIN_FREE_BYTES, room.totalBytes * SMALL_SYSTEM_SHARE);
-    this.#hasRoom = room.freeBytes >= least;
+    this.#hasRoom = room.freeBytes >= leastFreeBytes(this.#settings.minFreeBytes, room);
   }
 
   /** Runs after what is under way; a fault is told, and whoever called does it again. */
