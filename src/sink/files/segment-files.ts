@@ -93,10 +93,12 @@ export class SegmentFiles {
     });
   }
 
-  /** The closed segments among those whose receipts were saved: nothing is ever written to them again. */
+  /** The segments that are closed by receipts which were saved: nothing is ever written to them again. */
   takeClosed(receipts: readonly Receipt[]): Closed[] {
     const taken: Closed[] = [];
-    for (const { id } of receipts) {
+    for (const { id, closed: isClosed } of receipts) {
+      // A later marker may have closed it that is not saved yet.
+      if (!isClosed) continue;
       const closed = this.#closed.get(id);
       if (closed) taken.push(closed);
       this.#closed.delete(id);

@@ -134,7 +134,7 @@ export class SegmentWriter {
     return this.#queued.length > 0 || this.#files.isDirty || this.#pendingBytes > 0;
   }
 
-  /** The closed segments among those whose receipts were saved: nothing is ever written to them again. */
+  /** The segments that are closed by receipts which were saved: nothing is ever written to them again. */
   takeClosed(receipts: readonly Receipt[]): Closed[] {
     return this.#files.takeClosed(receipts);
   }

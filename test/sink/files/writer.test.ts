@@ -76,6 +76,23 @@ t.test('a flush that waits in front of a marker takes nothing from behind it', a
   await writer.close();
 });
 
+t.test('a file is done with when the marker that closed it is saved, not with one before', async (t) => {
+  const { writer, output, context, line } = await writerIn(t.testdir());
+  const position = { paths: [] };
+  line('0');
+  const opened = await writer.settle();
+  line('1');
+  writer.closeActive(output);
+  // Settled before the one in front of it is saved.
+  const closed = await writer.settle();
+  await context.store.commit(position, opened);
+  t.same(writer.takeClosed(opened), []);
+  await context.store.commit(position, closed);
+  t.match(writer.takeClosed(closed), [{ length: 'line 0\nline 1\n'.length }]);
+  t.same(writer.takeClosed(closed), [], 'once');
+  await writer.close();
+});
+
 t.test('what is flushed can be read before any marker', async (t) => {
   const { writer, line, content } = await writerIn(t.testdir());
   line('0');
