@@ -7,7 +7,6 @@ import { gzip } from 'node:zlib';
 import type { Client } from '@elastic/elasticsearch';
 import { millisecondsOf } from '../../config/units.js';
 import { HaltError } from '../../errors.js';
-import { authorityOf } from './authority.js';
 import { compileAuthorization } from './credentials.js';
 import type { ElasticsearchOptions } from './options.js';
 import { allCreated } from './verdict.js';
@@ -153,6 +152,7 @@ export class Cluster {
   async #authority(signal: AbortSignal): Promise<string | undefined> {
     const { nodes, tls } = this.#options;
     if (tls.ca_fingerprint === undefined) return undefined;
+    const { authorityOf } = await import('./authority.js');
     const faults: unknown[] = [];
     for (const node of nodes) {
       try {

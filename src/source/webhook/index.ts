@@ -13,8 +13,7 @@ import { Follower } from '../file/follower.js';
 import { durableView } from './durable-view.js';
 import { settingsOf, validateWebhookOptions, webhookOptions } from './options.js';
 import type { WebhookSettings } from './options.js';
-import { Receiver } from './receiver.js';
-import type { ReceiverContext } from './receiver.js';
+import type { Receiver, ReceiverContext } from './receiver.js';
 import { isSpoolPath, livePath } from './segments.js';
 
 // What it waits for is told by the spool; this is for what is not.
@@ -64,6 +63,8 @@ export class WebhookSource implements Source {
       ...position,
       paths: position.paths.map((path) => this.#ofThisPipeline(path)),
     };
+    // Here, so that who has no such source does without servers for HTTP/1 and 2: some megabytes.
+    const { Receiver } = await import('./receiver.js');
     const receiver = (this.#receiver = await Receiver.of(this.#settings, this.#context, renamed));
     const { spool } = receiver;
     const stored = renamed?.paths.find(({ path }) => path === spool.path);
