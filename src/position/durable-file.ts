@@ -74,20 +74,24 @@ export async function writeAll(fs: FileSystem, fd: number, data: Buffer, positio
   }
 }
 
+/** The first `size` bytes of a file; fewer where it is shorter. */
+export async function readBytes(fs: FileSystem, fd: number, size: number): Promise<Buffer> {
+  const data = Buffer.alloc(size);
+  let length = 0;
+  while (length < size) {
+    const read = await fs.read(fd, data, length, size - length, length);
+    if (read === 0) break;
+    length += read;
+  }
+  return data.subarray(0, length);
+}
+
 /** The whole content of a small file, or undefined where there is none. */
 export async function readSmallFile(fs: FileSystem, path: string): Promise<Buffer | undefined> {
   try {
-    return await withFile(fs, path, constants.O_RDONLY, async (fd) => {
-      const { size } = await fs.fstat(fd);
-      const data = Buffer.alloc(size);
-      let length = 0;
-      while (length < size) {
-        const read = await fs.read(fd, data, length, size - length, length);
-        if (read === 0) break;
-        length += read;
-      }
-      return data.subarray(0, length);
-    });
+    return await withFile(fs, path, constants.O_RDONLY, async (fd) =>
+      readBytes(fs, fd, (await fs.fstat(fd)).size),
+    );
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;

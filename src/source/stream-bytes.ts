@@ -2,6 +2,7 @@
 // taken out of it before somebody reads. A read never waits; who has nothing to do meanwhile calls `wait`.
 import type { Readable } from 'node:stream';
 import type { ByteSource } from '../codec/lines.js';
+import { WakeUp } from './wake-up.js';
 
 const EMPTY = Buffer.alloc(0);
 
@@ -15,12 +16,12 @@ export class StreamBytes implements ByteSource {
   readonly #stream: InputStream;
   #left: Buffer = EMPTY;
   #hasEnded = false;
-  #wake: () => void = () => undefined;
+  readonly #more = new WakeUp();
 
   constructor(stream: InputStream) {
     this.#stream = stream;
     stream.on('readable', () => {
-      this.#wake();
+      this.#more.wake();
     });
     stream.on('end', () => {
       this.#end();
@@ -49,19 +50,8 @@ export class StreamBytes implements ByteSource {
 
   /** Resolves when there may be more, at the latest after `timeoutMs`, at once when `signal` aborts. */
   wait(timeoutMs?: number, signal?: AbortSignal): Promise<void> {
-    if (this.#hasEnded || this.#left.length > 0 || this.#stream.readableLength > 0 || signal?.aborted)
-      return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', done);
-        this.#wake = () => undefined;
-        resolve();
-      };
-      const timer = timeoutMs === undefined ? undefined : setTimeout(done, timeoutMs);
-      signal?.addEventListener('abort', done);
-      this.#wake = done;
-    });
+    const hasMore = this.#hasEnded || this.#left.length > 0 || this.#stream.readableLength > 0;
+    return hasMore ? Promise.resolve() : this.#more.wait(timeoutMs, signal);
   }
 
   /** Whether the process is to go on while the stream does. */
@@ -72,6 +62,6 @@ export class StreamBytes implements ByteSource {
 
   #end(): void {
     this.#hasEnded = true;
-    this.#wake();
+    this.#more.wake();
   }
 }

@@ -6,6 +6,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HaltError, HeadgateError, systemCode } from '../../errors.js';
 import { retryDelayMs } from '../../pipeline/backoff.js';
+import { retryAfterMs } from '../../retry-after.js';
 import { printable } from '../printable.js';
 import type { WebhookTarget } from './kubeconfig-file.js';
 
@@ -129,7 +130,7 @@ export class WebhookClient {
     return {
       status: response.statusCode ?? 0,
       text,
-      retryAfterMs: parseRetryAfter(response.headers['retry-after']),
+      retryAfterMs: retryAfterMs(response.headers['retry-after']),
     };
   }
 }
@@ -146,11 +147,4 @@ function describe(error: unknown, code: string, protocol: string): string {
       ? 'the client certificate may be of an authority that the source does not know'
       : 'the source may want https';
   return `${what} (closed without an answer: ${why})`;
-}
-
-/** Seconds, or a date (RFC 9110 §10.2.3). */
-function parseRetryAfter(value: string | undefined): number {
-  if (value === undefined) return 0;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isNaN(ms) ? 0 : Math.max(0, ms);
 }

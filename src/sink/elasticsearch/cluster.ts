@@ -7,6 +7,7 @@ import { gzip } from 'node:zlib';
 import type { Client } from '@elastic/elasticsearch';
 import { millisecondsOf } from '../../config/units.js';
 import { HaltError } from '../../errors.js';
+import { retryAfterMs } from '../../retry-after.js';
 import { compileAuthorization } from './credentials.js';
 import type { ElasticsearchOptions } from './options.js';
 import { allCreated } from './verdict.js';
@@ -205,13 +206,6 @@ function responseOf(error: unknown): Response | undefined {
 
 function answerOf(status: number, headers: NonNullable<Response['headers']>, body: unknown): Answer {
   return { status, body, retryAfterMs: retryAfterMs(headers['retry-after']) };
-}
-
-/** RFC 9110 §10.2.3: seconds, or a date. */
-function retryAfterMs(value: string | string[] | undefined): number {
-  if (typeof value !== 'string') return 0;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return ms > 0 ? ms : 0;
 }
 
 function describe(error: unknown, timeoutMs: number | undefined): string {

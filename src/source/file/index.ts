@@ -9,6 +9,7 @@ import type { Chunk } from '../../event/batch.js';
 import { defineSource } from '../../pipeline/component.js';
 import type { Source, SourceContext } from '../../pipeline/component.js';
 import type { PathPosition, SourcePosition } from '../../position/position.js';
+import { WakeUp } from '../wake-up.js';
 import { DirectoryWatch } from './directory-watch.js';
 import { PathPatterns } from './discover.js';
 import { Follower } from './follower.js';
@@ -55,7 +56,7 @@ export class FileSource implements Source {
   #refreshTimer: NodeJS.Timeout | undefined;
   #refreshing: Promise<void> | undefined;
   #hasHint = false;
-  #wake: () => void = () => undefined;
+  readonly #hint = new WakeUp();
 
   constructor(settings: FileSourceSettings, context: SourceContext) {
     this.#settings = settings;
@@ -68,7 +69,7 @@ export class FileSource implements Source {
       log: context.log,
       onHint: (path) => {
         this.#hasHint = true;
-        this.#wake();
+        this.#hint.wake();
         // While the sinks have no room nobody calls `next`, and what rotates away is to be held all the same.
         void this.#followers.get(path)?.look();
       },
@@ -120,18 +121,8 @@ export class FileSource implements Source {
   }
 
   wait(timeoutMs: number, signal: AbortSignal): Promise<void> {
-    if (this.#hasHint || this.#isClosed || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        this.#wake = () => undefined;
-        resolve();
-      };
-      const timer = setTimeout(done, Math.min(timeoutMs, this.#settings.pollIntervalMs));
-      signal.addEventListener('abort', done);
-      this.#wake = done;
-    });
+    if (this.#hasHint || this.#isClosed) return Promise.resolve();
+    return this.#hint.wait(Math.min(timeoutMs, this.#settings.pollIntervalMs), signal);
   }
 
   isFinished(): boolean {
@@ -145,7 +136,7 @@ export class FileSource implements Source {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#refreshTimer);
-    this.#wake();
+    this.#hint.wake();
     await this.#refreshing;
     await this.#watch.close();
     await this.#retention.close();

@@ -6,6 +6,7 @@ import { constants } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { HeadgateError } from '../../errors.js';
 import type { FileSystem } from '../../file-system.js';
+import { readBytes } from '../../position/durable-file.js';
 import type { WebhookSettings } from './options.js';
 import { hashToken } from './verdict.js';
 
@@ -80,14 +81,7 @@ async function read(fs: FileSystem, path: string): Promise<Buffer> {
     try {
       const { size, isFile } = await fs.fstat(fd);
       if (!isFile || size > MAX_FILE_BYTES) throw new Error('it is no ordinary file of at most 1 MiB');
-      const data = Buffer.alloc(size);
-      let length = 0;
-      while (length < size) {
-        const bytes = await fs.read(fd, data, length, size - length, length);
-        if (bytes === 0) break;
-        length += bytes;
-      }
-      return data.subarray(0, length);
+      return await readBytes(fs, fd, size);
     } finally {
       await fs.close(fd);
     }

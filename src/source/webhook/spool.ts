@@ -14,6 +14,7 @@ import type { SourcePosition } from '../../position/position.js';
 import { retry } from '../../pipeline/backoff.js';
 import { FinishedBackups } from '../file/finished.js';
 import { leastFreeBytes } from '../least-free.js';
+import { WakeUp } from '../wake-up.js';
 import { encodeHeader } from './frame.js';
 import { KnownBatches } from './known-batches.js';
 import type { SpoolSettings } from './options.js';
@@ -79,7 +80,7 @@ export class Spool {
   #isWaiting = false;
   #roomCheckedMs = -Infinity;
   #hasRoom = true;
-  #wake: () => void = () => undefined;
+  readonly #more = new WakeUp();
   /** How many groups were made durable. */
   #groups = 0;
 
@@ -185,18 +186,7 @@ export class Spool {
    * aborts.
    */
   wait(version: number, timeoutMs: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted || version !== this.#groups) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        this.#wake = () => undefined;
-        resolve();
-      };
-      const timer = setTimeout(done, timeoutMs);
-      signal.addEventListener('abort', done);
-      this.#wake = done;
-    });
+    return version === this.#groups ? this.#more.wait(timeoutMs, signal) : Promise.resolve();
   }
 
   /** Ends what is under way; nothing may be appended any more. */
@@ -248,7 +238,7 @@ export class Spool {
     }
     this.#groups++;
     this.#measure();
-    this.#wake();
+    this.#more.wake();
   }
 
   async #append(group: readonly Waiting[]): Promise<void> {
