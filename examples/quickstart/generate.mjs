@@ -6,6 +6,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { nextRequest, requestIn } from './requests.mjs';
 import { encode } from './go-json.mjs';
@@ -155,5 +156,7 @@ export function writeExample(directory) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  writeExample(process.argv[2] ?? fileURLToPath(new URL('log/', import.meta.url)));
+  // Throws for options: it has none, and none is the name of a directory.
+  const [directory] = parseArgs({ allowPositionals: true }).positionals;
+  writeExample(directory ?? fileURLToPath(new URL('log/', import.meta.url)));
 }
