@@ -12,7 +12,8 @@ import { Lumberjack } from '../helpers/lumberjack.js';
 import { temporaryDirectory } from '../helpers/temporary.js';
 import { until } from '../helpers/until.js';
 
-const KILLS = Number(process.env['HEADGATE_CRASH_KILLS'] ?? 12);
+/** Not more: a tenth of the requests stays open, and when there are too many of those the oldest are given up early. */
+const KILLS = Math.min(50, Number(process.env['HEADGATE_CRASH_KILLS'] ?? 12));
 const LONGEST_LIFE_MS = 900;
 const ROTATED_FILES = 50;
 

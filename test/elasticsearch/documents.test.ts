@@ -138,4 +138,21 @@ t.test('with a server that has room for next to nothing', async (t) => {
       numbers,
     );
   });
+
+  t.test(
+    'an event that it never has room for is sent without its bodies, and those behind it go on',
+    async (t) => {
+      const [first, large, last] = [0, 1, 2].map((i) => numberedLine(i, 1_795_253_471_000).line);
+      const log = [first, large?.replace('{"data":"', `{"data":"${'x'.repeat(15_000)}`), last, ''].join('\n');
+      await putTemplate(t, node.url, 'large', false);
+      const counters = await deliver(t, node.url, 'large', log);
+      t.match(counters, { headgate_events_delivered_total: 2, headgate_events_quarantined_total: 1 });
+      const found = (await allDocuments(node.url, 'large')).map(({ _source }) => _source);
+      t.strictSame(found.map(({ auditID }) => auditID).sort(), ['0', '1', '2']);
+      t.match(
+        found.find(({ auditID }) => auditID === '1'),
+        { requestObject: { 'headgate.io/truncated': Object } },
+      );
+    },
+  );
 });

@@ -11,7 +11,7 @@ import { ClusterFault } from './cluster.js';
 import type { Answer, ClusterRequest } from './cluster.js';
 import { AdaptiveLimit, RequestSize } from './limit.js';
 import { findPresent } from './lookup.js';
-import { describeError, errorType, itemsOf, judgeItem, judgeRequest } from './verdict.js';
+import { describeError, errorType, itemsOf, judgeItem, judgeRequest, neverFits } from './verdict.js';
 
 /** Only what is read of an answer is asked for: of an event that was taken it is 25 bytes. */
 const BULK_PATH =
@@ -92,7 +92,7 @@ export class Delivery {
         if (rest.isSplit) return;
         rest.isUnsure = true; // Until there is an answer.
         const answer = await request({ method: 'POST', path: BULK_PATH, body });
-        rest = this.#read(batch, rest.items, answer, reduced);
+        rest = this.#read(batch, rest.items, answer, body.length, reduced);
         this.#learn(answer, rest, body.length);
         const left = rest.items?.length ?? batch.size;
         // A cluster can have so little room that this request never fits, however long it waits.
@@ -109,7 +109,7 @@ export class Delivery {
   }
 
   #learn({ status }: Answer, rest: Remainder, bytes: number): void {
-    if (status === 413) this.size.tooLarge(bytes);
+    if (status === 413 || (status === 429 && rest.isSplit)) this.size.tooLarge(bytes);
     if (rest.isPressed) {
       this.#limit.lower();
     } else if (status === 200) {
@@ -134,16 +134,17 @@ export class Delivery {
     batch: BulkBatch,
     given: Item[] | undefined,
     { status, body }: Answer,
+    bytes: number,
     reduced: Reduced[],
   ): Remainder {
     if (status !== 200) {
-      const verdict = judgeRequest(status, body);
+      const verdict = judgeRequest(status, body, bytes);
       return {
         items: given,
         // A server that reads a request by parts may have done some of it when it comes to one that it can't read.
         isUnsure: verdict === 'unknown' || status === 400,
         isSplit: verdict === 'split',
-        isPressed: status === 429 || status === 503,
+        isPressed: verdict !== 'split' && (status === 429 || status === 503),
         cause: `the request was answered with ${status} ${errorType(body) ?? ''}${hintFor(status)}`,
       };
     }
@@ -161,7 +162,8 @@ export class Delivery {
     const items = given ?? batch.items();
     const waiting = answers.flatMap((answer, k) => {
       const item = items[k];
-      const verdict = judgeItem(answer);
+      const isHopeless = answers.length === 1 && neverFits(answer, bytes);
+      const verdict = isHopeless ? 'rejected' : judgeItem(answer);
       if (!item || verdict === 'done') return [];
       if (verdict === 'rejected')
         this.#reject(
@@ -177,7 +179,9 @@ export class Delivery {
     rest.items = waiting.map(({ item }) => item);
     batch.gather(rest.items, items[0]?.start ?? 0);
     rest.isUnsure = waiting.some(({ answer }) => answer.status >= 500);
-    rest.isPressed = waiting.some(({ answer }) => answer.status === 429 || answer.status === 503);
+    rest.isSplit = waiting.length > 1 && waiting.some(({ answer }) => neverFits(answer, bytes));
+    rest.isPressed =
+      !rest.isSplit && waiting.some(({ answer }) => answer.status === 429 || answer.status === 503);
     if (first)
       rest.cause = `${first.answer.status} ${first.answer.error?.type ?? ''}${hintFor(first.answer.status)}`;
     return rest;

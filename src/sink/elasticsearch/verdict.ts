@@ -31,6 +31,21 @@ export function judgeItem({ status, error }: ItemAnswer): ItemVerdict {
   return NOT_THE_EVENT.has(error?.type ?? '') ? 'wait' : 'rejected';
 }
 
+/** What a server says that has no room: the bytes of an operation, and the most that all may take (`IndexingPressure`). */
+const NO_ROOM = /(primary|coordinating)_operation_bytes=(\d+), max_\w+_bytes=(\d+)/;
+
+/**
+ * Whether a request of `bytes` finds no room where there is never enough, with nothing else under way. A document is
+ * counted up to five times: Elasticsearch 9 takes none that is longer than a fiftieth of its heap.
+ */
+export function neverFits({ status, error }: ItemAnswer, bytes: number): boolean {
+  const said = status === 429 ? NO_ROOM.exec(error?.reason ?? '') : null;
+  if (!said) return false;
+  const [, operation, needed, most] = said;
+  // While its documents are written the request itself is still in memory.
+  return Number(needed) + (operation === 'primary' ? bytes : 0) > Number(most);
+}
+
 /** The items of an answer, in the order of the request; undefined where it is not a whole answer for `count` items. */
 export function itemsOf(body: unknown, count: number): ItemAnswer[] | undefined {
   const items: unknown = isObject(body) ? body['items'] : undefined;
@@ -65,7 +80,7 @@ export function allCreated(text: string): { items: object[] } | undefined {
 const OPENING = '{"items":[';
 const CLOSING = ']}';
 
-/** What is to be done about a whole request that was answered with `status`, not 200. */
+/** What is to be done about a whole request. */
 export type RequestVerdict =
   /** It was not looked at: send the same again. */
   | 'again'
@@ -74,8 +89,9 @@ export type RequestVerdict =
   /** It is too large, or one event makes all of it unreadable: send smaller parts. */
   | 'split';
 
-export function judgeRequest(status: number, body: unknown): RequestVerdict {
-  if (status === 413) return 'split';
+/** `bytes`: of the request, which was answered with `status`, not 200. */
+export function judgeRequest(status: number, body: unknown, bytes: number): RequestVerdict {
+  if (status === 413 || neverFits({ status, error: errorOf(body) ?? {} }, bytes)) return 'split';
   // Only the server itself names an error's type; a proxy's 400 says nothing about any event.
   if (status === 400 && errorType(body) !== undefined)
     return NOT_THE_EVENT.has(errorType(body) ?? '') ? 'again' : 'split';
@@ -84,9 +100,13 @@ export function judgeRequest(status: number, body: unknown): RequestVerdict {
 
 /** The type that the server gives an error of a whole request. */
 export function errorType(body: unknown): string | undefined {
-  const error = isObject(body) ? body['error'] : undefined;
-  const type = isObject(error) ? error['type'] : undefined;
+  const type: unknown = errorOf(body)?.type;
   return typeof type === 'string' ? type : undefined;
+}
+
+function errorOf(body: unknown): ItemAnswer['error'] {
+  const error = isObject(body) ? body['error'] : undefined;
+  return isObject(error) ? error : undefined;
 }
 
 const LONGEST_REASON = 500;

@@ -12,6 +12,7 @@ import {
   itemsOf,
   judgeItem,
   judgeRequest,
+  neverFits,
 } from '../../../src/sink/elasticsearch/verdict.js';
 import { batchOfEvent } from '../../helpers/decode.js';
 import { documentOf, NATIVE } from '../../helpers/elasticsearch-document.js';
@@ -55,7 +56,29 @@ t.test('the verdict on a request', async (t) => {
     [500, '', 'unknown'],
     [504, '', 'unknown'],
   ] as const)
-    t.equal(judgeRequest(status, body), verdict, `${status} ${JSON.stringify(body)}`);
+    t.equal(judgeRequest(status, body, 1_000), verdict, `${status} ${JSON.stringify(body)}`);
+});
+
+t.test('a request that a node would never have room for is told from one that has to wait', async (t) => {
+  const elasticsearch9 =
+    'rejected execution of primary operation [coordinating_and_primary_bytes=11060754, replica_bytes=0, all_bytes=11060754, primary_operation_bytes=44242408, max_primary_bytes=51897958]';
+  const elasticsearch7 =
+    'rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, all_bytes=0, coordinating_operation_bytes=1108, max_coordinating_and_primary_bytes=1024]';
+  for (const [status, reason, bytes, expected] of [
+    [429, elasticsearch9, 11_060_754, true],
+    // It had no room with what else was under way; alone it would have.
+    [429, elasticsearch9, 7_000_000, false],
+    [429, elasticsearch7, 1_108, true],
+    [429, elasticsearch7.replace('_bytes=1108', '_bytes=908'), 908, false],
+    [429, 'rejected execution of TimedRunnable on EsThreadPoolExecutor[queue capacity = 10000]', 5e7, false],
+    [429, undefined, 5e7, false],
+    [503, elasticsearch9, 11_060_754, false],
+  ] as const) {
+    const error = { type: 'es_rejected_execution_exception', ...(reason !== undefined && { reason }) };
+    t.equal(neverFits({ status, error }, bytes), expected, `${status} ${reason}`);
+    const verdict = expected ? 'split' : status === 429 ? 'again' : 'unknown';
+    t.equal(judgeRequest(status, { error }, bytes), verdict);
+  }
 });
 
 t.test('an answer that is not whole is none', async (t) => {

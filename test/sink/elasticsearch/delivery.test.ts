@@ -7,7 +7,7 @@ import type { Test } from 'tap';
 import { numberedLine } from '../../helpers/audit-lines.js';
 import { TestSink } from '../../helpers/elasticsearch-sink.js';
 import { FakeElasticsearch, reactions } from '../../helpers/fake-elasticsearch.js';
-import type { Reaction } from '../../helpers/fake-elasticsearch.js';
+import type { Exchange, Reaction } from '../../helpers/fake-elasticsearch.js';
 import { temporaryDirectory } from '../../helpers/temporary.js';
 import { until } from '../../helpers/until.js';
 
@@ -306,38 +306,71 @@ t.test('a request that is too large goes in parts, and later ones are smaller', 
   t.ok(before > 0 && refused.length - before <= 4, `${before}, then ${refused.length - before} refused`);
 });
 
-t.test('an event that is too large on its own is sent without its bodies, and kept whole', async (t) => {
-  const [small = '', other = ''] = lines(2);
-  const large = small
-    .replace('{"data":"', `{"data":"${'z'.repeat(5000)}`)
-    .replace('"auditID":"0"', '"auditID":"L"');
-  const fake = await FakeElasticsearch.start(t);
-  fake.guard = (_, exchange) => {
-    if (!exchange || exchange.bytes <= 4000) return false;
-    exchange.answer(413, '');
-    return true;
-  };
-  const test = await TestSink.open(t, fake.url);
-  await test.settle();
-  await test.write([small, large, other]);
-  await test.settle();
-  const documents = linesOf(fake).map(
-    (line) => JSON.parse(line) as { auditID: string; annotations?: object },
-  );
-  t.strictSame(documents.map(({ auditID }) => auditID).sort(), ['0', '1', 'L']);
-  t.match(
-    documents.find(({ auditID }) => auditID === 'L'),
-    {
-      requestObject: { 'headgate.io/truncated': { bytes: /^5/, sha256: /^[0-9a-f]{64}$/ } },
-      annotations: { 'headgate.io/truncated': 'requestObject' },
-      stageTimestamp: String,
+/** How a server says that an event is too large: alone it is refused like this. */
+const TOO_LARGE: Record<string, { refuse: (exchange: Exchange) => void; cause: string | RegExp }> = {
+  'by 413': {
+    refuse: ({ answer }) => {
+      answer(413, '');
+    },
+    cause: 'the request was answered with 413 ; sent without its bodies',
+  },
+  'as it never has room for the request': {
+    refuse: ({ answer, bytes }) => {
+      const reason = `rejected execution of coordinating operation [coordinating_operation_bytes=${bytes}, max_coordinating_bytes=4000]`;
+      answer(429, { error: { type: 'es_rejected_execution_exception', reason } });
+    },
+    cause: 'the request was answered with 429 es_rejected_execution_exception; sent without its bodies',
+  },
+  'as it never has room for the document': {
+    refuse: ({ answer, bytes, items, create }) => {
+      const reason = `rejected execution of primary operation [primary_operation_bytes=${bytes * 4}, max_primary_bytes=${4000 * 5}]`;
+      const busy = { create: { status: 429, error: { type: 'es_rejected_execution_exception', reason } } };
+      // The first is of another shard.
+      const [first, ...others] = items;
+      const done = items.length > 1 && first ? create([first]) : [];
+      answer(200, { items: [...done, ...(done.length > 0 ? others : items).map(() => busy)] });
+    },
+    cause: /^429 es_rejected_execution_exception: rejected execution of primary .*; sent without its bodies$/,
+  },
+};
+for (const [way, { refuse, cause }] of Object.entries(TOO_LARGE)) {
+  t.test(
+    `an event that is too large for the server, ${way}, is sent without its bodies, and kept whole`,
+    async (t) => {
+      const [small = '', other = ''] = lines(2);
+      const large = small
+        .replace('{"data":"', `{"data":"${'z'.repeat(5000)}`)
+        .replace('"auditID":"0"', '"auditID":"L"');
+      const fake = await FakeElasticsearch.start(t);
+      fake.guard = (_, exchange) => {
+        if (!exchange || exchange.bytes <= 4000) return false;
+        refuse(exchange);
+        return true;
+      };
+      const test = await TestSink.open(t, fake.url);
+      await test.settle();
+      await test.write([small, large, other]);
+      await test.settle();
+      const documents = linesOf(fake).map(
+        (line) => JSON.parse(line) as { auditID: string; annotations?: object },
+      );
+      t.strictSame(documents.map(({ auditID }) => auditID).sort(), ['0', '1', 'L']);
+      t.match(
+        documents.find(({ auditID }) => auditID === 'L'),
+        {
+          requestObject: { 'headgate.io/truncated': { bytes: /^5/, sha256: /^[0-9a-f]{64}$/ } },
+          annotations: { 'headgate.io/truncated': 'requestObject' },
+          stageTimestamp: String,
+        },
+      );
+      t.strictSame(
+        test.context.rejections.map(({ entry, event }) => [event, entry.raw.toString()]),
+        [[1, large]],
+      );
+      t.match(test.context.rejections[0]?.entry.detail, cause);
     },
   );
-  t.strictSame(
-    test.context.rejections.map(({ entry, event }) => [event, entry.raw.toString(), entry.detail]),
-    [[1, large, 'the request was answered with 413 ; sent without its bodies']],
-  );
-});
+}
 
 t.test('max_document_bytes takes bodies out, and keeps the event whole in the quarantine', async (t) => {
   const [small = ''] = lines(1);
