@@ -7,6 +7,7 @@ import { ConfigDocument } from '../src/config/document.js';
 import { FORMATS } from '../src/config/formats.js';
 import { definitions } from './helpers/definitions.js';
 import { bytes, directory, Type } from '../src/config/schema.js';
+import { KNOWN_FIELDS } from '../src/event/audit.js';
 import { defineSink } from '../src/pipeline/component.js';
 import type { ComponentDefinition } from '../src/pipeline/component.js';
 
@@ -24,7 +25,8 @@ function lacks(component: ComponentDefinition): string[] {
     if (type !== name) found.push(`an example is not of type ${name}`);
     const filled = checkOptions(document, [], `the \`${name}\` ${kind}`, options, values);
     for (const { message } of document.diagnostics) found.push(`an example fails: ${message}`);
-    for (const { message } of (document.diagnostics.length === 0 && component.validate?.(filled as never)) ||
+    for (const { message } of (document.diagnostics.length === 0 &&
+      component.validate?.(filled as never, KNOWN_FIELDS)) ||
       []) {
       found.push(`an example fails: ${message}`);
     }

@@ -5,6 +5,7 @@ import { FormatRegistry, TypeRegistry } from '@sinclair/typebox';
 import { Value, ValueErrorType } from '@sinclair/typebox/value';
 import type { ValueError } from '@sinclair/typebox/value';
 import { stringify } from 'yaml';
+import type { Shape } from '../event/shape.js';
 import { closest } from './closest.js';
 import type { ConfigDocument, ValuePath } from './document.js';
 import { FORMATS } from './formats.js';
@@ -24,13 +25,16 @@ interface Check {
   /** Where the options stand, and what has them: "the `files` sink". */
   base: ValuePath;
   owner: string;
+  /** What may be named of an event. */
+  known: Shape | undefined;
   /** Parts that a fault was found in: what typebox would find there is the same fault again. */
   reported: Set<string>;
 }
 
 /**
  * Reports every fault of the options at `base` and returns them with defaults filled in; they are good only where
- * nothing was reported. `owner` names in messages what has the options: "the `files` sink".
+ * nothing was reported. `owner` names in messages what has the options: "the `files` sink". `known` is what may be named
+ * of an event there; else the fields of audit events.
  */
 export function checkOptions(
   document: ConfigDocument,
@@ -38,8 +42,9 @@ export function checkOptions(
   owner: string,
   schema: TSchema,
   value: unknown,
+  known?: Shape,
 ): unknown {
-  const check: Check = { document, base, owner, reported: new Set() };
+  const check: Check = { document, base, owner, known, reported: new Set() };
   const filled = Value.Default(schema, checkPart(check, base, schema, structuredClone(value)));
   for (const error of Value.Errors(schema, filled)) {
     const path = [...base, ...error.path.split('/').slice(1).map(unescapePointer)];
@@ -87,7 +92,7 @@ function checkFormat(check: Check, path: ValuePath, schema: TSchema, value: unkn
   const isChecked =
     schema['type'] !== 'string' || typeof value === 'string' || (hasUnit && typeof value === 'number');
   if (!format || !isChecked || check.document.hasBrokenPart(path)) return;
-  const faults = format.check(value);
+  const faults = format.check(value, check.known);
   if (faults.length > 0) check.reported.add(keyOf(path));
   for (const fault of faults) {
     if (hasUnit) {

@@ -5,6 +5,7 @@ import { computedField } from '../event/audit.js';
 import { parseWhen } from '../event/match.js';
 import { parseFieldPath } from '../event/field-path.js';
 import { CHANGES, TESTS } from '../event/modifiers.js';
+import type { Shape } from '../event/shape.js';
 import { parseTemplate } from '../event/template.js';
 import type { Fault } from '../event/fault.js';
 import { parseIndexTemplate } from '../sink/elasticsearch/index-name.js';
@@ -16,8 +17,8 @@ import { BYTE_UNITS, DURATION_UNITS, parseBytes, parseDuration } from './units.j
 export interface Format {
   /** What stands after "must be". */
   expected: string;
-  /** The value is a string, except for `when`. */
-  check(value: unknown): Fault[];
+  /** The value is a string, except for `when`. `known`: what may be named of an event; else the fields of audit events. */
+  check(value: unknown, known?: Shape): Fault[];
   /** The part of it that JSON Schema can say. */
   editor: Readonly<Record<string, unknown>>;
   /** What editors show below an option's own description. */
@@ -34,12 +35,12 @@ export const FORMATS: Readonly<Record<string, Format>> = {
   duration: unitFormat('a duration such as `30s`', '30s', DURATION_UNITS, parseDuration),
   template: {
     expected: 'a template such as `{{ objectRef.namespace ?? "none" }}`',
-    check: (value) => faultsOf(parseTemplate(String(value))),
+    check: (value, known) => faultsOf(parseTemplate(String(value), known)),
     editor: {},
   },
   field: {
     expected: 'a field such as `objectRef.namespace`',
-    check: (value) => checkField(String(value)),
+    check: (value, known) => checkField(String(value), known),
     editor: {},
   },
   file: {
@@ -49,12 +50,12 @@ export const FORMATS: Readonly<Record<string, Format>> = {
   },
   'path-template': {
     expected: 'a relative path such as `{{ tag }}.%Y%m%d.log`',
-    check: (value) => faultsOf(parsePathTemplate(String(value))),
+    check: (value, known) => faultsOf(parsePathTemplate(String(value), known)),
     editor: { pattern: `^[^/]|${ENV_PATTERN}` },
   },
   'index-template': {
     expected: 'the name of an index such as `audit-{{ tag }}-%Y.%m.%d`',
-    check: (value) => faultsOf(parseIndexTemplate(String(value))),
+    check: (value, known) => faultsOf(parseIndexTemplate(String(value), known)),
     editor: { pattern: `^[a-z0-9]|${ENV_PATTERN}` },
   },
   url: {
@@ -64,7 +65,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
   },
   when: {
     expected: 'a condition such as `{ stage: RequestReceived }`',
-    check: (value) => faultsOf(parseWhen(value)),
+    check: (value, known) => faultsOf(parseWhen(value, known)),
     editor: { type: ['object', 'array'] },
     reference: whenReference(),
   },
@@ -102,8 +103,8 @@ function checkAddress(text: string): Fault[] {
   return 'fault' in parsed ? [parsed.fault] : [];
 }
 
-function checkField(text: string): Fault[] {
-  const parsed = parseFieldPath(text);
+function checkField(text: string, known: Shape | undefined): Fault[] {
+  const parsed = parseFieldPath(text, known);
   if ('fault' in parsed) return [parsed.fault];
   const computed = computedField(parsed.path);
   if (computed === undefined) return [];

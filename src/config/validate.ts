@@ -2,12 +2,15 @@
 // its options are held against one schema only and every message is about that component. Nothing stops at the
 // first fault, and what follows from a reported fault is not reported again.
 import { basename } from 'node:path';
+import { KNOWN_FIELDS } from '../event/audit.js';
+import type { Shape } from '../event/shape.js';
 import type { ComponentDefinition } from '../pipeline/component.js';
 import { checkOptions } from './check-options.js';
 import { checkRoutes } from './check-routes.js';
 import { closest } from './closest.js';
 import type { ConfigDocument, ValuePath } from './document.js';
 import { checkName } from './formats.js';
+import { knownFields } from './known-fields.js';
 import { pipelineSchema } from './pipeline-config.js';
 import type { ComponentConfig, PipelineConfig, PipelineTest, RouteConfig } from './pipeline-config.js';
 import { millisecondsOf } from './units.js';
@@ -35,20 +38,22 @@ export function validatePipeline(
     if (document.value !== undefined) document.report([], { code: 'CONFIG_TYPE', message });
     return { document, name: undefined, source: undefined, sinks: new Map(), config: undefined };
   }
-  const filled = checkOptions(document, [], 'the pipeline', pipelineSchema, document.value);
+  // Routes and sinks see what the processors made, and the first of these what the source reads.
+  const known = knownFields(definitions, document.value['processors']);
+  const filled = checkOptions(document, [], 'the pipeline', pipelineSchema, document.value, known.behind);
   if (!isMapping(filled)) throw new Error('impossible: defaults made another value of a mapping');
 
   const name = pipelineName(document, filled);
-  const component = (kind: ComponentDefinition['kind'], path: ValuePath, value: unknown) =>
-    checkComponent(document, definitions, kind, path, value);
-  const source = component('source', ['source'], filled['source']);
+  const component = (kind: ComponentDefinition['kind'], path: ValuePath, value: unknown, shape: Shape) =>
+    checkComponent(document, definitions, kind, path, value, shape);
+  const source = component('source', ['source'], filled['source'], KNOWN_FIELDS);
   const processors = asList(filled['processors']).map((value, i) =>
-    component('processor', ['processors', i], value),
+    component('processor', ['processors', i], value, known.before[i] ?? known.behind),
   );
   const sinks = new Map<string, ComponentConfig | undefined>();
   for (const [sink, value] of Object.entries(isMapping(filled['sinks']) ? filled['sinks'] : {})) {
     checkSinkName(document, sink);
-    sinks.set(sink, component('sink', ['sinks', sink], value));
+    sinks.set(sink, component('sink', ['sinks', sink], value, known.behind));
   }
   checkRoutes(document, filled, [...sinks.keys()]);
   if (document.diagnostics.length > 0) return { document, name, source, sinks, config: undefined };
@@ -100,6 +105,7 @@ function checkComponent(
   kind: ComponentDefinition['kind'],
   path: ValuePath,
   value: unknown,
+  shape: Shape,
 ): ComponentConfig | undefined {
   if (value === undefined) return undefined;
   const known = definitions.filter((definition) => definition.kind === kind);
@@ -135,10 +141,13 @@ function checkComponent(
   }
   const faultCount = document.diagnostics.length;
   const owner = `the \`${type}\` ${kind}`;
-  const filled = checkOptions(document, path, owner, definition.options, options) as Record<string, unknown>;
+  const filled = checkOptions(document, path, owner, definition.options, options, shape) as Record<
+    string,
+    unknown
+  >;
   // A component's own checks rely on its schema.
   if (document.diagnostics.length === faultCount && !document.hasBrokenPart(path)) {
-    for (const fault of definition.validate?.(filled) ?? []) document.reportForeign(path, fault, true);
+    for (const fault of definition.validate?.(filled, shape) ?? []) document.reportForeign(path, fault, true);
   }
   return { type, options: filled };
 }

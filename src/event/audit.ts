@@ -6,10 +6,8 @@ import { unescapeTo } from './json-string.js';
 import { SLOT_STRIDE } from './batch.js';
 import type { EventBatch } from './batch.js';
 import type { FieldRegistry } from './fields.js';
+import type { Fields, Shape } from './shape.js';
 import { parseTimestamp } from './timestamp.js';
-
-/** What may stand below a field: nothing, one key of any name, anything, or these fields. */
-export type Shape = 'nothing' | 'key' | 'anything' | { readonly [field: string]: Shape };
 
 const USER: Shape = { username: 'nothing', uid: 'nothing', groups: 'nothing', extra: 'key' };
 const OBJECT_REFERENCE: Shape = {
@@ -41,7 +39,7 @@ const STATUS: Shape = {
 };
 
 /** The fields of an event as the API server writes it. */
-export const EVENT_SHAPE: { readonly [field: string]: Shape } = {
+export const EVENT_SHAPE: Fields = {
   kind: 'nothing',
   apiVersion: 'nothing',
   metadata: 'anything',
@@ -69,8 +67,11 @@ export const EVENT_SHAPE: { readonly [field: string]: Shape } = {
 export const COMPUTED_FIELDS = ['tag', 'time', 'latency_ms'] as const;
 export type ComputedField = (typeof COMPUTED_FIELDS)[number];
 
-/** Every name that a field may begin with. */
-export const KNOWN_FIELDS: readonly string[] = [...Object.keys(EVENT_SHAPE), ...COMPUTED_FIELDS];
+/** What may be named where no processor has made any field yet. */
+export const KNOWN_FIELDS: Fields = {
+  ...EVENT_SHAPE,
+  ...Object.fromEntries(COMPUTED_FIELDS.map((name) => [name, 'nothing' as const])),
+};
 
 /** The computed field that a path names, if it names one. */
 export function computedField(path: readonly string[]): ComputedField | undefined {

@@ -1,12 +1,14 @@
 // The name of a field in a pipeline file: `objectRef.namespace`, and `annotations["authorization.k8s.io/decision"]`
-// where a key holds dots. Names are checked against what an audit event has as far as that is known; below
-// `requestObject`, `responseObject` and the like anything may stand.
+// where a key holds dots. Names are checked against what an event has as far as that is known: the fields of an audit
+// event, and what processors made (`shape.ts`); below `requestObject`, `responseObject` and the like anything may
+// stand.
 import { closest } from '../config/closest.js';
-import { COMPUTED_FIELDS, EVENT_SHAPE, KNOWN_FIELDS } from './audit.js';
-import type { Shape } from './audit.js';
+import { KNOWN_FIELDS } from './audit.js';
 import { fromText, toText } from './byte-string.js';
 import type { ByteString } from './byte-string.js';
 import type { Fault } from './fault.js';
+import { isYetToBeMade } from './shape.js';
+import type { Fields, Shape } from './shape.js';
 
 /** The keys from the event down to a field, each as the bytes that it has in the event. */
 export type FieldPath = readonly ByteString[];
@@ -19,13 +21,13 @@ export interface ReadPath {
 
 /**
  * Parses a text that is a field and nothing else; the fault's offset counts from its beginning. Where the field is yet
- * to be made, `shape` is `anything`.
+ * to be made, or was checked before, `known` is `anything`.
  */
 export function parseFieldPath(
   text: string,
-  shape: Shape = EVENT_SHAPE,
+  known: Shape = KNOWN_FIELDS,
 ): { path: FieldPath } | { fault: Fault } {
-  const read = readFieldPath(text, 0, shape);
+  const read = readFieldPath(text, 0, known);
   if ('fault' in read) return read;
   return read.end === text.length ? { path: read.path } : { fault: unexpected(text, read.end) };
 }
@@ -34,16 +36,18 @@ export function parseFieldPath(
 export function readFieldPath(
   text: string,
   start: number,
-  eventShape: Shape = EVENT_SHAPE,
+  known: Shape = KNOWN_FIELDS,
 ): ReadPath | { fault: Fault } {
   const path: ByteString[] = [];
-  let shape = eventShape;
+  let above: Shape | undefined;
+  let shape = known;
   let p = start;
   for (;;) {
     const segment = readSegment(text, p, path.length === 0);
     if ('fault' in segment) return segment;
-    const below = shapeBelow(shape, path, segment.key);
+    const below = shapeBelow(shape, path, segment.key, above);
     if ('fault' in below) return { fault: { ...below.fault, offset: p } };
+    above = shape;
     shape = below.shape;
     path.push(fromText(segment.key));
     p = segment.end;
@@ -98,54 +102,55 @@ export function unexpected(text: string, offset: number): Fault {
   };
 }
 
-function shapeBelow(shape: Shape, path: FieldPath, key: string): { shape: Shape } | { fault: Fault } {
+function shapeBelow(
+  shape: Shape,
+  path: FieldPath,
+  key: string,
+  above: Shape | undefined,
+): { shape: Shape } | { fault: Fault } {
   if (shape === 'anything') return { shape };
   if (shape === 'key') return { shape: 'nothing' };
-  const parent = formatFieldPath(path);
-  if (shape === 'nothing') {
-    const above = path.slice(0, -1);
-    const message = `\`${parent}\` has no fields`;
-    const isDottedKey = KEYED.has(formatFieldPath(above));
-    const hint = isDottedKey
-      ? `a key with dots is written in quotes: \`${formatFieldPath(above)}["${toText(path.at(-1) ?? '')}.${key}…"]\``
-      : `write \`${parent}\``;
+  if (typeof shape === 'string') {
+    const field = formatFieldPath(path);
+    const message = `\`${field}\` has no fields`;
+    const hint =
+      above === 'key'
+        ? `a key with dots is written in quotes: \`${formatFieldPath(path.slice(0, -1))}["${toText(path.at(-1) ?? '')}.${key}…"]\``
+        : `write \`${field}\``;
     return { fault: { code: 'CONFIG_FIELD', message, hint } };
   }
   const below = Object.hasOwn(shape, key) ? shape[key] : undefined;
-  if (below !== undefined) return { shape: below };
-  if (path.length > 0) {
-    const names = Object.keys(shape);
-    const near = closest(key, names);
-    return {
-      fault: {
-        code: 'CONFIG_FIELD',
-        message: `\`${parent}\` has no field \`${key}\``,
-        hint: near === undefined ? `it has ${names.join(', ')}` : `did you mean \`${parent}.${near}\`?`,
-      },
-    };
-  }
-  if ((COMPUTED_FIELDS as readonly string[]).includes(key)) return { shape: 'nothing' };
-  const near = DEEPER.get(key) ?? closest(key, KNOWN_FIELDS) ?? DEEPER.get(closest(key, DEEPER.keys()) ?? '');
-  return {
-    fault: {
-      code: 'CONFIG_FIELD',
-      message: `an audit event has no field \`${key}\``,
-      hint: near === undefined ? `the fields are ${KNOWN_FIELDS.join(', ')}` : `did you mean \`${near}\`?`,
-    },
-  };
+  if (below !== undefined && !isYetToBeMade(below)) return { shape: below };
+  const owner = path.length === 0 ? 'an audit event' : `\`${formatFieldPath(path)}\``;
+  const message = `${owner} has no field \`${key}\``;
+  const hint = below === undefined ? hintFor(shape, path, key) : tooEarly([...path, fromText(key)]);
+  return { fault: { code: 'CONFIG_FIELD', message, hint } };
 }
 
-// Fields below others by their last name, as people tend to write them: `namespace`, `username`, `code`. And the
-// fields whose keys have any name.
-const DEEPER = new Map<string, string>();
-const KEYED = new Set<string>();
-collect(EVENT_SHAPE, '');
+function tooEarly(path: FieldPath): string {
+  return `\`${formatFieldPath(path)}\` is not set yet: a processor knows what the processors before it set`;
+}
 
-function collect(shape: { readonly [field: string]: Shape }, prefix: string): void {
+/** What was probably meant by a field that there is not at `path`. */
+function hintFor(shape: Fields, path: FieldPath, key: string): string {
+  const names = Object.keys(shape).filter((name) => !isYetToBeMade(shape[name]));
+  const deeper = new Map<string, FieldPath>();
+  for (const name of names) collectBelow(shape[name], [...path, fromText(name)], deeper);
+  const near = closest(key, names);
+  const meant =
+    deeper.get(key) ??
+    (near === undefined ? deeper.get(closest(key, deeper.keys()) ?? '') : [...path, fromText(near)]);
+  if (meant) return `did you mean \`${formatFieldPath(meant)}\`?`;
+  return `${path.length === 0 ? 'the fields are' : 'it has'} ${names.join(', ')}`;
+}
+
+/** Fields by their last name alone, as people tend to write them: `namespace`, `username`, `code`. */
+function collectBelow(shape: Shape | undefined, path: FieldPath, found: Map<string, FieldPath>): void {
+  if (typeof shape !== 'object') return;
   for (const [name, below] of Object.entries(shape)) {
-    const path = `${prefix}${name}`;
-    if (prefix !== '' && !DEEPER.has(name)) DEEPER.set(name, path);
-    if (below === 'key') KEYED.add(path);
-    if (typeof below === 'object') collect(below, `${path}.`);
+    if (isYetToBeMade(below)) continue;
+    const field = [...path, fromText(name)];
+    if (!found.has(name)) found.set(name, field);
+    collectBelow(below, field, found);
   }
 }

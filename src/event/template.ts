@@ -2,7 +2,7 @@
 // is taken; a field that is null counts as absent, an empty text as present. The last alternative must be one
 // that no event lacks, so that rendering can not fail. Values are put in as they are: what is safe in the name
 // of a file, `sink/files` knows.
-import { computedField } from './audit.js';
+import { computedField, KNOWN_FIELDS } from './audit.js';
 import type { EventBatch } from './batch.js';
 import { fromText } from './byte-string.js';
 import type { ByteString } from './byte-string.js';
@@ -10,6 +10,7 @@ import type { Fault } from './fault.js';
 import { formatFieldPath, readFieldPath } from './field-path.js';
 import type { FieldPath } from './field-path.js';
 import type { FieldRegistry } from './fields.js';
+import type { Shape } from './shape.js';
 import { compileFieldText, MAX_REMEMBERED, MAX_REMEMBERED_LENGTH } from './field-text.js';
 
 export type Alternative =
@@ -35,8 +36,11 @@ export type Template = readonly TemplatePart[];
 /** Renders something for event i of a batch. */
 export type Render = (batch: EventBatch, i: number) => ByteString;
 
-/** Parses a template; all its faults are told, with their offsets. */
-export function parseTemplate(text: string): { template: Template } | { faults: Fault[] } {
+/** Parses a template of `known` fields; all its faults are told, with their offsets. */
+export function parseTemplate(
+  text: string,
+  known: Shape = KNOWN_FIELDS,
+): { template: Template } | { faults: Fault[] } {
   const template: TemplatePart[] = [];
   const faults: Fault[] = [];
   let p = 0;
@@ -47,7 +51,7 @@ export function parseTemplate(text: string): { template: Template } | { faults: 
     if (stray >= 0) faults.push(broken('`}}` without a `{{` before it', p + stray, LITERAL_BRACES));
     if (literal !== '') template.push({ kind: 'literal', text: fromText(literal), offset: p });
     if (open < 0) break;
-    const value = readValue(text, open);
+    const value = readValue(text, open, known);
     if ('fault' in value) {
       faults.push(value.fault);
       const close = text.indexOf('}}', value.fault.offset ?? open);
@@ -68,13 +72,17 @@ function broken(message: string, offset: number, hint: string): Fault {
 }
 
 // Reads `{{ … }}` from its first brace on.
-function readValue(text: string, open: number): { list: Alternative[]; end: number } | { fault: Fault } {
+function readValue(
+  text: string,
+  open: number,
+  known: Shape,
+): { list: Alternative[]; end: number } | { fault: Fault } {
   const list: Alternative[] = [];
   let p = open + 2;
   for (;;) {
     p = skipSpace(text, p);
     const start = p;
-    const read = readAlternative(text, p, open);
+    const read = readAlternative(text, p, open, known);
     if ('fault' in read) return read;
     list.push(read.alternative);
     p = skipSpace(text, read.end);
@@ -105,6 +113,7 @@ function readAlternative(
   text: string,
   start: number,
   open: number,
+  known: Shape,
 ): { alternative: Alternative; end: number } | { fault: Fault } {
   const first = text[start];
   if (first === undefined) return { fault: broken('`{{` is never closed', open, 'close it with `}}`') };
@@ -123,7 +132,7 @@ function readAlternative(
       fault: broken('a field or a text in quotes must stand here', start, 'write `{{ field ?? "text" }}`'),
     };
   }
-  const read = readFieldPath(text, start);
+  const read = readFieldPath(text, start, known);
   if ('fault' in read) return read;
   return { alternative: { kind: 'field', path: read.path }, end: read.end };
 }

@@ -1,6 +1,7 @@
 // Reads a `when` of a pipeline file: a Sigma selection (https://sigmahq.io/docs/basics/rules.html). A mapping of
 // fields to values holds if all of them do; a list of values, or of mappings, if one does. `any:`, `all:` and `not:`
 // combine conditions. What a value means is said here, `modifiers.ts` has the modifiers; `match.ts` makes it fast.
+import { KNOWN_FIELDS } from './audit.js';
 import { fromText } from './byte-string.js';
 import type { Fault } from './fault.js';
 import { formatFieldPath, readFieldPath, unexpected } from './field-path.js';
@@ -13,6 +14,7 @@ import { parsePattern, widen } from './pattern.js';
 import type { Pattern } from './pattern.js';
 import { compileRegularExpression } from './regular-expression.js';
 import type { RegularExpression } from './regular-expression.js';
+import type { Shape } from './shape.js';
 import { timestampMs } from './timestamp.js';
 
 export type Condition =
@@ -46,17 +48,25 @@ export type Comparison = 'gt' | 'gte' | 'lt' | 'lte';
 type ValuePath = readonly (string | number)[];
 
 /**
- * Parses a condition; all its faults are told. Parts that are `undefined` were reported as broken before: with them
+ * Parses a condition on `known` fields; all its faults are told. Parts that are `undefined` were reported as broken before: with them
  * there is no condition, but no fault either.
  */
-export function parseWhen(value: unknown): { condition: Condition } | { faults: Fault[] } {
-  const parser = new WhenParser();
+export function parseWhen(
+  value: unknown,
+  known: Shape = KNOWN_FIELDS,
+): { condition: Condition } | { faults: Fault[] } {
+  const parser = new WhenParser(known);
   const condition = parser.condition(value, []);
   return condition === undefined || parser.faults.length > 0 ? { faults: parser.faults } : { condition };
 }
 
 class WhenParser {
   readonly faults: Fault[] = [];
+  readonly #known: Shape;
+
+  constructor(known: Shape) {
+    this.#known = known;
+  }
 
   condition(value: unknown, path: ValuePath): Condition | undefined {
     if (value === undefined) return undefined;
@@ -90,7 +100,7 @@ class WhenParser {
       const of = this.condition(value, path);
       return of && { kind: 'not', of };
     }
-    const read = readFieldPath(key, 0);
+    const read = readFieldPath(key, 0, this.#known);
     if ('fault' in read) return this.#keyFault(path, read.fault);
     if (read.end < key.length && key[read.end] !== '|')
       return this.#keyFault(path, unexpected(key, read.end));

@@ -5,7 +5,9 @@ import type { Static, TObject } from '@sinclair/typebox';
 import type { LineFormat } from '../codec/decoder.js';
 import type { Fault } from '../event/fault.js';
 import type { Chunk, EventBatch, Marker, QuarantineEntry, SubBatch } from '../event/batch.js';
+import type { FieldPath } from '../event/field-path.js';
 import type { FieldRegistry } from '../event/fields.js';
+import type { Shape } from '../event/shape.js';
 import type { FileSystem } from '../file-system.js';
 import type { Logger } from '../log.js';
 import type { PipelineMetrics } from '../metrics.js';
@@ -129,8 +131,11 @@ interface Definition<T extends TObject> {
   options: T;
   /** YAML texts of one component each. */
   examples: string[];
-  /** Faults that no single option has: two options that exclude each other, a path outside `base_dir`. */
-  validate?(options: Static<T>): Fault[];
+  /**
+   * Faults that no single option has: two options that exclude each other, a path outside `base_dir`. `known` is what may
+   * be named of an event at the component's place.
+   */
+  validate?(options: Static<T>, known: Shape): Fault[];
 }
 
 export interface SourceContext extends ComponentContext {
@@ -143,6 +148,11 @@ export interface SourceDefinition<T extends TObject = TObject> extends Definitio
 }
 export interface ProcessorDefinition<T extends TObject = TObject> extends Definition<T> {
   kind: 'processor';
+  /**
+   * Which fields it makes that others may name. The options are as they stand in the file, faulty or not; undefined where
+   * they don't tell.
+   */
+  fieldsMade?(options: Readonly<Record<string, unknown>>): readonly FieldPath[] | undefined;
   create(options: Static<T>, context: ComponentContext): Processor;
 }
 /** An event that a sink will never take as it is. */

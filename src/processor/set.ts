@@ -8,6 +8,7 @@ import { parseFieldPath } from '../event/field-path.js';
 import type { FieldPath } from '../event/field-path.js';
 import { jsonString, newValueTree, setMembers, withMembers } from '../event/json-set.js';
 import type { NewValue } from '../event/json-set.js';
+import type { Shape } from '../event/shape.js';
 import { compileTemplate, parseTemplate } from '../event/template.js';
 import { defineProcessor } from '../pipeline/component.js';
 import { compileEdit } from './edit-events.js';
@@ -19,7 +20,7 @@ export const setProcessor = defineProcessor({
   options: Type.Object({
     fields: Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
       description:
-        'Fields and their values: a template (the value is a text then), a number or a boolean. A field of any name can be set; one that is there gets the new value in its place, and what is missing above it is made. Conditions and templates know the fields of audit events only: what is set here is for whoever reads the output.',
+        'Fields and their values: a template (the value is a text then), a number or a boolean. A field of any name can be set; one that is there gets the new value in its place, and what is missing above it is made. What is set here can be named like any field by the processors behind this one, by routes and by sinks; the templates here see the event as it was before.',
       minProperties: 1,
       examples: [{ 'orchestrator.cluster.name': 'prod-eu-1' }],
     }),
@@ -34,10 +35,11 @@ export const setProcessor = defineProcessor({
     `type: set\nfields:\n  orchestrator.cluster.name: prod-eu-1\n  annotations["headgate.io/node"]: node-7`,
     `type: set\nfields: { team: '{{ objectRef.namespace ?? "none" }}' }\nwhen: { verb: delete }`,
   ],
-  validate: ({ fields }) => faultsOf(fields),
+  validate: ({ fields }, known) => faultsOf(fields, known),
+  fieldsMade: ({ fields }) => madeBy(fields),
   create({ fields: values, when: condition }, { fields }) {
     const setters = Object.entries(values).map(([name, value]) => {
-      const path = fieldOf(name, 'anything');
+      const path = fieldOf(name);
       if (typeof value !== 'string') return { path, render: () => String(value) };
       const template = compileTemplate(templateOf(value), fields);
       return { path, render: (...event: Parameters<typeof template>) => jsonString(template(...event)) };
@@ -71,7 +73,7 @@ export const setProcessor = defineProcessor({
   },
 });
 
-function faultsOf(fields: Record<string, unknown>): Fault[] {
+function faultsOf(fields: Record<string, unknown>, known: Shape): Fault[] {
   const faults: Fault[] = [];
   const paths: { name: string; path: FieldPath }[] = [];
   for (const [name, value] of Object.entries(fields)) {
@@ -91,11 +93,20 @@ function faultsOf(fields: Record<string, unknown>): Fault[] {
       }
       paths.push({ name, path: parsed.path });
     }
-    const template = typeof value === 'string' ? parseTemplate(value) : undefined;
+    const template = typeof value === 'string' ? parseTemplate(value, known) : undefined;
     if (template && 'faults' in template)
       faults.push(...template.faults.map((fault) => ({ ...fault, ...at })));
   }
   return faults;
+}
+
+/** The fields that have these names; a name that is none makes nothing, and is told by `faultsOf`. */
+function madeBy(fields: unknown): FieldPath[] | undefined {
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return undefined;
+  return Object.keys(fields).flatMap((name) => {
+    const parsed = parseFieldPath(name, 'anything');
+    return 'fault' in parsed ? [] : [parsed.path];
+  });
 }
 
 /** Whether `outer` leads to `inner`, or both are the same. */

@@ -1,5 +1,5 @@
-// Conditions, fields and templates of options that validation has passed: to find one of them broken here is a bug.
-import type { Shape } from '../event/audit.js';
+// Conditions, fields and templates of options that validation has passed: to find one of them broken here is a bug. Which
+// fields may be named where was decided there.
 import type { EventBatch } from '../event/batch.js';
 import { parseFieldPath } from '../event/field-path.js';
 import type { FieldPath } from '../event/field-path.js';
@@ -11,7 +11,7 @@ import type { Template } from '../event/template.js';
 
 /** The condition of a validated `when`. */
 export function conditionOf(value: unknown): Condition {
-  const parsed = parseWhen(value);
+  const parsed = parseWhen(value, 'anything');
   if ('faults' in parsed) throw new Error(`impossible: unvalidated condition ${JSON.stringify(value)}`);
   return parsed.condition;
 }
@@ -24,16 +24,16 @@ export function compileOptionalWhen(
   return value === undefined ? () => true : compileWhen(conditionOf(value), fields);
 }
 
-/** The path of a validated field; of one that is yet to be made, `shape` is `anything`. */
-export function fieldOf(text: string, shape?: Shape): FieldPath {
-  const parsed = parseFieldPath(text, shape);
+/** The path of a validated field. */
+export function fieldOf(text: string): FieldPath {
+  const parsed = parseFieldPath(text, 'anything');
   if ('fault' in parsed) throw new Error(`impossible: unvalidated field ${JSON.stringify(text)}`);
   return parsed.path;
 }
 
 /** The template of a validated text. */
 export function templateOf(text: string): Template {
-  const parsed = parseTemplate(text);
+  const parsed = parseTemplate(text, 'anything');
   if ('faults' in parsed) throw new Error(`impossible: unvalidated template ${JSON.stringify(text)}`);
   return parsed.template;
 }

@@ -8,6 +8,7 @@ import { toBuffer, toText } from '../../event/byte-string.js';
 import type { ByteString } from '../../event/byte-string.js';
 import type { Fault } from '../../event/fault.js';
 import type { FieldRegistry } from '../../event/fields.js';
+import type { Shape } from '../../event/shape.js';
 import { compileAlternatives } from '../../event/template.js';
 import { parsePathTemplate, renderPath, sliceOf } from '../files/path-template.js';
 import type { PathTemplate, TimeSlice } from '../files/path-template.js';
@@ -22,8 +23,11 @@ const MAX_CACHED = 10_000;
 const UNFIT = /[^a-z0-9._@+=%-]/g;
 
 /** Takes the template of a name apart. Faults: those of a path of one part, and what no name may hold. */
-export function parseIndexTemplate(text: string): { template: PathTemplate } | { faults: Fault[] } {
-  const parsed = parsePathTemplate(text);
+export function parseIndexTemplate(
+  text: string,
+  known?: Shape,
+): { template: PathTemplate } | { faults: Fault[] } {
+  const parsed = parsePathTemplate(text, known);
   if ('faults' in parsed) return parsed;
   const { parts } = parsed.template;
   const fault = (message: string, hint: string): { faults: Fault[] } => ({
@@ -143,7 +147,7 @@ function lengthFirst(text: ByteString): ByteString {
 }
 
 function parsed(text: string): PathTemplate {
-  const result = parseIndexTemplate(text);
+  const result = parseIndexTemplate(text, 'anything');
   if ('faults' in result) throw new Error(`impossible: unvalidated index ${JSON.stringify(text)}`);
   return result.template;
 }

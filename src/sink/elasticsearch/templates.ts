@@ -76,7 +76,7 @@ function resource(kind: Resource['kind'], name: string, path: string, body: Mapp
 }
 
 function partsOf(index: string): readonly PathPart[] {
-  const parsed = parseIndexTemplate(index);
+  const parsed = parseIndexTemplate(index, 'anything');
   if ('faults' in parsed) throw new Error(`impossible: unvalidated index ${JSON.stringify(index)}`);
   return parsed.template.parts;
 }

@@ -74,7 +74,7 @@ export class FilesSink implements Sink {
   #prunedAtMs = 0;
 
   constructor(options: FilesOptions, context: SinkContext, maxOpenOutputs = MAX_OPEN_OUTPUTS) {
-    const parsed = parsePathTemplate(options.path);
+    const parsed = parsePathTemplate(options.path, 'anything');
     if ('faults' in parsed) throw new Error('impossible: a path that validation has passed');
     this.#context = context;
     this.#maxOpenOutputs = maxOpenOutputs;
@@ -290,7 +290,7 @@ rotate: { max_bytes: 100MiB, keep: 48 }
 compress: on_rotate`,
   ],
   validate: ({ path, max_tags }) => {
-    const parsed = parsePathTemplate(path);
+    const parsed = parsePathTemplate(path, 'anything');
     const hasValue = 'faults' in parsed || parsed.template.parts.some(({ kind }) => kind === 'value');
     if (max_tags === undefined || hasValue) return [];
     const message = '`max_tags` limits nothing: the path holds no value';

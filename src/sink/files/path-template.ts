@@ -3,6 +3,7 @@
 // sink) and naming its time slice (cached here).
 import { toText } from '../../event/byte-string.js';
 import type { Fault } from '../../event/fault.js';
+import type { Shape } from '../../event/shape.js';
 import { parseTemplate } from '../../event/template.js';
 import type { Alternatives } from '../../event/template.js';
 import { encodeValue, OVERFLOW, SMALLEST_LIMIT } from './encode.js';
@@ -36,8 +37,11 @@ interface Segment {
 }
 
 /** Takes a path apart. Faults: what `parseTemplate` says, an absolute path, `..`, an unknown letter, `~`, `.gz` at the end, names too long. */
-export function parsePathTemplate(text: string): { template: PathTemplate } | { faults: Fault[] } {
-  const parsed = parseTemplate(text);
+export function parsePathTemplate(
+  text: string,
+  known?: Shape,
+): { template: PathTemplate } | { faults: Fault[] } {
+  const parsed = parseTemplate(text, known);
   if ('faults' in parsed) return parsed;
   const faults: Fault[] = [];
   const fault = (message: string, hint: string, offset = 0): void => {

@@ -277,13 +277,15 @@ t.test('its examples make a source, and its options are checked', async (t) => {
   for (const example of fileSource.examples) {
     const options = parse(example) as { type: string; paths: string[] };
     t.equal(options.type, 'file');
-    t.same(fileSource.validate?.(options), []);
+    t.same(fileSource.validate?.(options, 'anything'), []);
     t.type(fileSource.create(options, context), FileSource);
   }
   const paths = ['/a'];
-  t.match(fileSource.validate?.({ paths, max_line_bytes: '0B' }), [{ path: ['max_line_bytes'] }]);
-  t.match(fileSource.validate?.({ paths, max_line_bytes: '2GiB' }), [{ path: ['max_line_bytes'] }]);
-  t.match(fileSource.validate?.({ paths, poll_interval: '0s' }), [{ path: ['poll_interval'] }]);
+  t.match(fileSource.validate?.({ paths, max_line_bytes: '0B' }, 'anything'), [{ path: ['max_line_bytes'] }]);
+  t.match(fileSource.validate?.({ paths, max_line_bytes: '2GiB' }, 'anything'), [
+    { path: ['max_line_bytes'] },
+  ]);
+  t.match(fileSource.validate?.({ paths, poll_interval: '0s' }, 'anything'), [{ path: ['poll_interval'] }]);
 });
 
 t.test('a path that is named and followed again has one position', async (t) => {
