@@ -1,6 +1,11 @@
 import t from 'tap';
 import { components } from '../../src/components.js';
+import { dropProcessor } from '../../src/processor/drop.js';
+import { redactProcessor } from '../../src/processor/redact/index.js';
+import { removeProcessor } from '../../src/processor/remove.js';
 import { setProcessor } from '../../src/processor/set.js';
+import { tagProcessor } from '../../src/processor/tag.js';
+import { truncateProcessor } from '../../src/processor/truncate.js';
 import { expectFaults } from '../helpers/faults.js';
 import { process, textsOf } from '../helpers/processor.js';
 
@@ -47,6 +52,31 @@ t.test('only events that match are changed', async (t) => {
     ['{"verb":"get"}', '{"verb":"list"}'],
   );
   t.same(textsOf(batch), ['{"verb":"get","x":"y"}', '{"verb":"list"}']);
+});
+
+t.test('the processors after it see what was set', async (t) => {
+  const long = 'x'.repeat(400);
+  const batch = process(
+    [
+      [
+        setProcessor,
+        { fields: { 'a.team': '{{ verb ?? "none" }}', 'a.b': 'secret', 'a.c': long, 'a.d': 1 } },
+      ],
+      [setProcessor, { fields: { 'a.e': '{{ a.team ?? "none" }}/{{ a.d ?? "none" }}' } }],
+      [tagProcessor, { tag: '{{ a.e ?? "none" }}' }],
+      [dropProcessor, { when: { 'a.team': 'list' } }],
+      [redactProcessor, { fields: ['a.b'] }],
+      [truncateProcessor, { max_bytes: '256B', fields: ['a.c'] }],
+      [removeProcessor, { fields: ['a.d'], when: { 'a.d|gte': 1 } }],
+    ],
+    ['{"verb":"get"}', '{"verb":"list"}'],
+  );
+  t.equal(batch.tags[0], 'get/1');
+  t.same(Array.from(batch.dropped.subarray(0, batch.size)), [0, 1]);
+  const [event = ''] = textsOf(batch);
+  const { a } = JSON.parse(event) as { a: Record<string, string> };
+  t.match(a, { team: 'get', c: /^x{100,256}…$/, e: 'get/1' });
+  t.same(Object.keys(a), ['team', 'c', 'e']);
 });
 
 t.test('what can not be set is told with its place', async (t) => {
