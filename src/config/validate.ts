@@ -38,7 +38,7 @@ export function validatePipeline(
     if (document.value !== undefined) document.report([], { code: 'CONFIG_TYPE', message });
     return { document, name: undefined, source: undefined, sinks: new Map(), config: undefined };
   }
-  // Routes and sinks see what the processors made, and the first of these what the source reads.
+  // Before the routes are looked at: they may name what the processors make, and so may sinks.
   const known = knownFields(definitions, document.value['processors']);
   const filled = checkOptions(document, [], 'the pipeline', pipelineSchema, document.value, known.behind);
   if (!isMapping(filled)) throw new Error('impossible: defaults made another value of a mapping');
