@@ -145,6 +145,7 @@ class World {
   }
 
   async close(): Promise<void> {
+    this.#writer.close();
     await this.#reading?.stop();
   }
 
