@@ -30,7 +30,7 @@ if ('missing' in built) {
       await killAtRandom(t, args);
       const { events, counters } = await writer.stop();
       t.equal(counters.apiserver_audit_error_total, undefined);
-      const last = await headgate([...args, '--once', '--deadline', '60s']);
+      const last = await headgate([...args, '--once', '--deadline', '120s']);
       t.equal(last.exitCode, 0, complaints(last));
 
       const lines = witnessed(witness);

@@ -133,7 +133,7 @@ async function expectExact(
   const run = await finished(running);
   t.equal(run.exitCode, 0, complaints(run));
   t.equal(reconcile(run.counters['p'] ?? {}), undefined);
-  const args = ['run', '--once', '--deadline', '60s', '--state-dir', join(root, 'state')];
+  const args = ['run', '--once', '--deadline', '120s', '--state-dir', join(root, 'state')];
   const last = await headgate([...args, join(root, 'p.yaml')]);
   t.equal(last.exitCode, 0, complaints(last));
 

@@ -37,7 +37,7 @@ t.test(`parts are joined exactly once through ${KILLS} random kills and rotation
   await killAtRandom(t, args);
   clearInterval(writing);
   log.close();
-  const last = await headgate([...args, '--once', '--deadline', '30s']);
+  const last = await headgate([...args, '--once', '--deadline', '120s']);
   t.equal(last.exitCode, 0, complaints(last));
   const counters = last.counters['p'] ?? {};
   t.equal(reconcile(counters), undefined);

@@ -33,7 +33,7 @@ for (const mode of MODES) {
     await killAtRandom(t, args);
     clearInterval(writing);
     writer.close();
-    const last = await headgate([...args, '--once', '--deadline', '30s']);
+    const last = await headgate([...args, '--once', '--deadline', '120s']);
     t.equal(last.exitCode, 0, complaints(last));
     t.same(faultsOf(root, lines), [], `${lines.length} lines`);
   });

@@ -34,7 +34,7 @@ for (const mode of MODES) {
         HEADGATE_TEST_CHANGES: join(directory, 'changes'),
         ...(dieAt === undefined ? {} : { HEADGATE_TEST_DIE_AT: String(dieAt) }),
       };
-      return headgate([...args, '--once', '--deadline', '30s'], {
+      return headgate([...args, '--once', '--deadline', '120s'], {
         nodeArgs: ['--import', preload],
         env,
       });

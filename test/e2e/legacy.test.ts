@@ -50,7 +50,7 @@ t.test(`pairs are joined exactly once through ${KILLS} random kills and rotation
   clearInterval(writing);
   writer.close();
   pairs.end();
-  const last = await headgate([...args, '--once', '--deadline', '30s']);
+  const last = await headgate([...args, '--once', '--deadline', '120s']);
   t.equal(last.exitCode, 0, complaints(last));
   t.equal(reconcile(last.counters['p'] ?? {}), undefined);
   t.same(faultsOf(root, pairs.events), [], `${pairs.events.length} events`);
@@ -68,7 +68,7 @@ t.test(`a log in ${ROTATED_FILES} rotated files with kills between gives what on
   const args = crashPipeline(root, 'raw', '60KiB');
   await killAtRandom(t, args, Math.min(KILLS, 4));
   pairs.end();
-  const last = await headgate([...args, '--once', '--deadline', '30s']);
+  const last = await headgate([...args, '--once', '--deadline', '120s']);
   t.equal(last.exitCode, 0, complaints(last));
   t.same(faultsOf(root, pairs.events), []);
 });

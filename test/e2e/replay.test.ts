@@ -43,7 +43,7 @@ async function quarantined(root: string): Promise<string> {
 }
 
 function replay(root: string, file: string, dieAt?: number): Promise<Finished> {
-  const args = ['replay', '--deadline', '30s', '--state-dir', join(root, 'state'), file];
+  const args = ['replay', '--deadline', '120s', '--state-dir', join(root, 'state'), file];
   const env = {
     HEADGATE_TEST_CHANGES: join(root, 'changes'),
     ...(dieAt === undefined ? {} : { HEADGATE_TEST_DIE_AT: String(dieAt) }),

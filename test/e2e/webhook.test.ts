@@ -75,7 +75,7 @@ t.test(`exactly once through ${KILLS} random kills, under clients that send agai
   const stopped = await finished(last);
   t.equal(stopped.exitCode, 0, complaints(stopped));
   // What the spool still holds is delivered without listening.
-  const rest = await headgate([...args, '--once', '--deadline', '30s']);
+  const rest = await headgate([...args, '--once', '--deadline', '120s']);
   t.equal(rest.exitCode, 0, complaints(rest));
   t.notOk(rest.logs.some(({ code }) => code === 'WEBHOOK_LISTENING'));
   t.equal(reconcile(rest.counters['p'] ?? {}), undefined);
@@ -130,7 +130,7 @@ const HOSTILE: ((port: number, n: number) => Promise<unknown>)[] = [
 
 t.test(`${HOSTILE_REQUESTS} hostile requests leave it serving, in bounded memory`, async (t) => {
   const root = temporaryDirectory(t);
-  const running = startHeadgate(pipelineIn(root, 'request_timeout: 500ms'));
+  const running = startHeadgate(pipelineIn(root, 'request_timeout: 2s'));
   let port: number | undefined;
   await until('it listens', () => (port = portOf(running)) !== undefined, 30_000);
   const to = port ?? 0;
@@ -158,7 +158,7 @@ t.test(`${HOSTILE_REQUESTS} hostile requests leave it serving, in bounded memory
   const stopped = await finished(running);
   t.equal(stopped.exitCode, 0, complaints(stopped));
   t.equal(reconcile(stopped.counters['p'] ?? {}), undefined);
-  const rest = await headgate([...pipelineIn(root), '--once', '--deadline', '30s']);
+  const rest = await headgate([...pipelineIn(root), '--once', '--deadline', '120s']);
   t.equal(rest.exitCode, 0, complaints(rest));
   const found = eventsIn(root).filter((line) => line.includes('"auditID"'));
   t.same(
