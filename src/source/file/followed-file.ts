@@ -137,6 +137,12 @@ export class FollowedFile {
     return this.#open();
   }
 
+  /** What may have taken its name as a backup: its compressed form, not looked at yet. */
+  compressed(): FollowedFile | undefined {
+    if (this.stem === null || this.isGzip) return undefined;
+    return new FollowedFile(this.#options, `${this.stem}.gz`, this.stem);
+  }
+
   /** Another descriptor of it, which the caller closes; undefined where it is gone. */
   async openAgain(): Promise<number | undefined> {
     const wasHeld = this.isHeld;

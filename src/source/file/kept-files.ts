@@ -130,7 +130,8 @@ export class KeptFiles {
     await file.updateSize();
     const kept = await lstatIfThere(this.#context.fs, pathOf(retained));
     if (!kept || file.is(kept)) return;
-    if (kept.size >= file.size) return file.releaseUnnamed();
+    // What is kept compressed was compared when it was linked.
+    if (retained.isGzip || kept.size >= file.size) return file.releaseUnnamed();
     this.remove(retained);
     file.retained = undefined;
     this.sightingOf(file).needsCopy = false;
@@ -216,10 +217,23 @@ export class KeptFiles {
       const linked = file.nlink > 0 && file.stem !== null ? await this.directory.link(file, stem) : undefined;
       return (
         linked ??
-        (file.stem !== null || file.nlink === 0 ? await this.directory.reflink(file, stem) : undefined)
+        (file.stem !== null || file.nlink === 0 ? await this.directory.reflink(file, stem) : undefined) ??
+        (file.nlink === 0 ? await this.#keepCompressed(file, stem) : undefined)
       );
     } finally {
       if (!wasHeld) await file.release();
+    }
+  }
+
+  /** A backup that was compressed before it was seen has no name left, but the same content has one. */
+  async #keepCompressed(file: FollowedFile, stem: string): Promise<RetainedFile | undefined> {
+    const compressed = file.compressed();
+    if (!compressed) return undefined;
+    try {
+      if (!(await compressed.hold()) || !(await compressed.hasContentOf(file))) return undefined;
+      return await this.directory.link(compressed, stem);
+    } finally {
+      await compressed.release();
     }
   }
 }

@@ -28,6 +28,7 @@ export interface RetainedFile {
   name: string;
   /** The backup's name without `.gz`. */
   stem: string;
+  isGzip: boolean;
 }
 
 /** The directory of one followed path below `root`. */
@@ -170,14 +171,15 @@ export class RetainDirectory {
   }
 
   #nameOf(file: FollowedFile, stem: string): RetainedFile {
-    const name = `${stem}~${String(file.ino)}${file.isGzip ? '.gz' : ''}`;
-    return { directory: this.directory, name, stem };
+    const { ino, isGzip } = file;
+    return { directory: this.directory, name: `${stem}~${String(ino)}${isGzip ? '.gz' : ''}`, stem, isGzip };
   }
 
   #parse(name: string): RetainedFile | undefined {
-    const stem = KEPT_NAME.exec(name)?.[1];
+    const [, stem, , suffix] = KEPT_NAME.exec(name) ?? [];
     const backup = stem === undefined ? undefined : parseBackupName(this.#liveName, stem);
-    return backup && !backup.isGzip ? { directory: this.directory, name, stem: backup.stem } : undefined;
+    if (!backup || backup.isGzip) return undefined;
+    return { directory: this.directory, name, stem: backup.stem, isGzip: suffix !== undefined };
   }
 }
 

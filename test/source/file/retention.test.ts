@@ -169,6 +169,47 @@ t.test('a compressed backup is kept compressed', async (t) => {
   await second.stop();
 });
 
+t.test(
+  'a backup that was compressed before it was seen is kept compressed, and not held besides',
+  async (t) => {
+    const scene = new Scene(t);
+    const first = await scene.start();
+    const text = scene.write(100) + scene.write(3);
+    await first.readUntil(t, text);
+    const position = first.commit();
+    const more = scene.write(50);
+    scene.writer.compress(scene.writer.rotate());
+    const last = scene.write(1);
+    await first.readNothingWhile('it is kept', () => scene.kept('.gz').length === 0);
+    scene.prune();
+    await first.stop();
+    const second = await scene.start({ position });
+    await second.readUntil(t, more + last);
+    t.equal(second.metrics.gaps, 0);
+    second.commit();
+    await second.stop();
+    t.same(scene.kept(), []);
+  },
+);
+
+t.test(
+  'what was begun before it was compressed, and never committed, is read again from what is kept',
+  async (t) => {
+    const scene = new Scene(t);
+    const text = scene.write(100);
+    const first = await scene.start();
+    scene.writer.compress(scene.writer.rotate());
+    await first.next();
+    scene.prune();
+    await first.stop();
+    const last = scene.write(1);
+    const second = await scene.start();
+    await second.readUntil(t, text + last);
+    t.equal(second.metrics.gaps, 0);
+    await second.stop();
+  },
+);
+
 t.test('a backup that still has its own name is read once, also compressed meanwhile', async (t) => {
   const scene = new Scene(t);
   const texts = scene.writeBackups([100, 3]);
