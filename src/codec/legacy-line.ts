@@ -160,12 +160,18 @@ export class LegacyLine {
 
   /** Goes on with a copy of the line. */
   keep(): void {
-    this.data = Buffer.from(this.data.subarray(this.start, this.end));
+    const by = this.start;
+    this.data = Buffer.from(this.data.subarray(by, this.end));
     this.view = new DataView(this.data.buffer, this.data.byteOffset, this.data.length);
-    this.end -= this.start;
     this.start = 0;
-    this.callerStart = this.targetStart = -1;
-    this.readAgain();
+    this.end -= by;
+    for (let key = 0; key < KEYS.length; key++) {
+      this.#starts[key] = (this.#starts[key] as number) - by;
+      this.#ends[key] = (this.#ends[key] as number) - by;
+    }
+    if (this.targetStart < 0) return;
+    this.callerStart -= by;
+    this.targetStart -= by;
   }
 
   /** Reads all of the line, without what is known of it. */

@@ -5,13 +5,12 @@
 // Invariant: a line that was taken is in an event that was given out, or open. How long a request waits is told by the
 // log's own time as long as lines come, so that reading the same lines again, after a crash, gives the same events.
 import type { LineOrigin } from '../event/batch.js';
-import type { ByteString } from '../event/byte-string.js';
 import { toBuffer } from '../event/byte-string.js';
 import type { OpenEntry } from '../position/position.js';
 import type { OpenLimits } from './decoder.js';
-import { ID } from './legacy-keys.js';
 import { KnownParts } from './legacy-known.js';
-import { LegacyLine } from './legacy-line.js';
+import type { LegacyLine } from './legacy-line.js';
+import { OpenRequest, OpenRequests } from './legacy-open.js';
 import { LegacyQuickReader } from './legacy-quick.js';
 
 /** Which stretch of input lines are from. */
@@ -29,33 +28,16 @@ export interface LineSource {
  */
 export type TakeEntry = (line: LegacyLine, response?: LegacyLine, origin?: LineOrigin) => void;
 
-interface OpenRequest {
-  id: ByteString;
-  line: LegacyLine;
-  origin: LineOrigin;
-  readAtMs: number;
-  /** Its line is not in the chunk that is being read, but in a copy. */
-  isKept: boolean;
-  isOver: boolean;
-  /** As the position record has it; made when it is first asked for. */
-  entry?: OpenEntry;
-}
-
-/** The open requests of one path, oldest first. */
-interface OpenPath {
-  requests: Map<ByteString, OpenRequest>;
-  bytes: number;
-}
-
 export class LegacyPairs {
   readonly #limits: OpenLimits;
   readonly #reader: LegacyQuickReader;
-  readonly #paths = new Map<string, OpenPath>();
-  /** Opened by the chunk that is being read. */
-  #fresh: OpenRequest[] = [];
-  /** For the next line, and lines of entries that are over. */
-  #line = new LegacyLine();
-  readonly #free: LegacyLine[] = [];
+  readonly #paths = new Map<string, OpenRequests>();
+  /** The path that was asked for last, and what is open of it. */
+  #path: string | undefined;
+  #open = new OpenRequests();
+  /** For the next line. */
+  #next = new OpenRequest();
+  readonly #free: OpenRequest[] = [];
 
   constructor(limits: OpenLimits, known = new KnownParts()) {
     this.#limits = limits;
@@ -65,28 +47,20 @@ export class LegacyPairs {
   /** Takes over entries that were open at the committed position. */
   restore(entries: readonly OpenEntry[]): void {
     for (const entry of entries) {
-      const line = new LegacyLine();
+      const request = new OpenRequest();
+      const { line } = request;
       const data = toBuffer(entry.bytes);
       if (!line.read(data, 0, data.length)) throw new Error(`impossible: an open entry with ${line.fault}`);
       const { file, offset, readAtMs } = entry;
-      const open = this.#openOf(entry.path);
-      const id = idOf(line);
-      open.requests.set(id, {
-        id,
-        line,
-        origin: { file, offset },
-        readAtMs,
-        isKept: true,
-        isOver: false,
-        entry,
-      });
-      open.bytes += data.length;
+      Object.assign(request, { file, offset, readAtMs, isKept: true, entry });
+      this.#openOf(entry.path).add(request);
     }
   }
 
   /** Takes a line of the chunk from `source`; returns what is wrong with it, undefined where it was taken. */
   take(data: Buffer, start: number, end: number, source: LineSource, done: TakeEntry): string | undefined {
-    const line = this.#line;
+    const next = this.#next;
+    const { line } = next;
     if (!this.#reader.read(line, data, start, end)) return line.fault;
     if (line.kind === 'complete') {
       done(line);
@@ -94,112 +68,90 @@ export class LegacyPairs {
     }
     const open = this.#openOf(source.path);
     this.#giveUpBefore(open, line.timeUs - this.#limits.maxAgeMs * 1000, done);
-    const id = idOf(line);
-    const request = open.requests.get(id);
+    const request = open.find(line);
     if (line.kind === 'response') {
       if (request) this.#close(open, request, done, line);
       else done(line);
       return undefined;
     }
     if (request) this.#close(open, request, done);
-    this.#line = this.#free.pop() ?? new LegacyLine();
-    const opened = {
-      id,
-      line,
-      origin: { file: source.file, offset: source.offset + start },
-      readAtMs: source.readAtMs,
-      isKept: false,
-      isOver: false,
-    };
-    open.requests.set(id, opened);
-    open.bytes += end - start;
-    this.#fresh.push(opened);
+    next.file = source.file;
+    next.offset = source.offset + start;
+    next.readAtMs = source.readAtMs;
+    open.add(next);
+    this.#next = this.#free.pop() ?? new OpenRequest();
     const { maxEntries, maxBytes } = this.#limits;
-    while (open.requests.size > maxEntries || open.bytes > maxBytes) this.#giveUpOldest(open, done);
+    while (open.size > maxEntries || open.bytes > maxBytes) this.#giveUpOldest(open, done);
     return undefined;
   }
 
   /** The chunk's memory is about to be used again: what is open is copied. */
   endChunk(): void {
-    for (const request of this.#fresh) {
-      if (request.isOver) continue;
+    // A chunk is of one path, and what it opened is newer than all that was open before.
+    for (let request = this.#open.newest; request && !request.isKept; request = request.older) {
       request.line.keep();
       request.isKept = true;
     }
-    this.#fresh = [];
   }
 
   openEntries(): OpenEntry[] {
-    return [...this.#paths].flatMap(([path, { requests }]) =>
-      [...requests.values()].map((request) => (request.entry ??= entryOf(path, request))),
-    );
+    const entries = [];
+    for (const [path, { oldest }] of this.#paths)
+      for (let request = oldest; request; request = request.newer)
+        entries.push((request.entry ??= entryOf(path, request)));
+    return entries;
   }
 
   /** The paths with requests that have been open for too long by the clock, or with `all`, that have any. */
   duePaths(nowMs: number, all = false): string[] {
     const paths = [];
-    for (const [path, { requests }] of this.#paths) {
-      const oldest = first(requests);
+    for (const [path, { oldest }] of this.#paths)
       if (oldest && (all || this.#isDue(oldest, nowMs))) paths.push(path);
-    }
     return paths;
   }
 
   /** Gives up these of one path. */
   flush(path: string, nowMs: number, all: boolean, done: TakeEntry): void {
     const open = this.#openOf(path);
-    for (const request of open.requests.values()) {
-      if (!all && !this.#isDue(request, nowMs)) return;
-      this.#close(open, request, done);
-    }
+    while (open.oldest && (all || this.#isDue(open.oldest, nowMs))) this.#close(open, open.oldest, done);
   }
 
   #isDue({ readAtMs }: OpenRequest, nowMs: number): boolean {
     return nowMs - readAtMs >= this.#limits.maxAgeMs;
   }
 
-  #giveUpBefore(open: OpenPath, timeUs: number, done: TakeEntry): void {
-    for (let oldest = first(open.requests); oldest; oldest = first(open.requests)) {
-      if (oldest.line.timeUs >= timeUs) return;
-      this.#close(open, oldest, done);
-    }
+  #giveUpBefore(open: OpenRequests, timeUs: number, done: TakeEntry): void {
+    while (open.oldest && open.oldest.line.timeUs < timeUs) this.#close(open, open.oldest, done);
   }
 
-  #giveUpOldest(open: OpenPath, done: TakeEntry): void {
-    const oldest = first(open.requests);
-    if (!oldest) throw new Error('impossible: too much is open, and nothing is');
-    this.#close(open, oldest, done);
+  #giveUpOldest(open: OpenRequests, done: TakeEntry): void {
+    if (!open.oldest) throw new Error('impossible: too much is open, and nothing is');
+    this.#close(open, open.oldest, done);
   }
 
-  #close(open: OpenPath, request: OpenRequest, done: TakeEntry, response?: LegacyLine): void {
-    const { id, line, origin, isKept } = request;
-    open.requests.delete(id);
-    open.bytes -= line.end - line.start;
-    request.isOver = true;
-    done(line, response, isKept ? origin : undefined);
-    this.#free.push(line);
+  #close(open: OpenRequests, request: OpenRequest, done: TakeEntry, response?: LegacyLine): void {
+    const { file, offset, isKept } = request;
+    open.remove(request);
+    done(request.line, response, isKept ? { file, offset } : undefined);
+    request.isKept = false;
+    request.entry = undefined;
+    this.#free.push(request);
   }
 
-  #openOf(path: string): OpenPath {
+  #openOf(path: string): OpenRequests {
+    if (path === this.#path) return this.#open;
     let open = this.#paths.get(path);
     if (!open) {
-      open = { requests: new Map(), bytes: 0 };
+      open = new OpenRequests();
       this.#paths.set(path, open);
     }
+    this.#path = path;
+    this.#open = open;
     return open;
   }
 }
 
-function first(requests: Map<ByteString, OpenRequest>): OpenRequest | undefined {
-  return requests.values().next().value;
-}
-
-// As it is quoted: `%q` writes the same id in the same way.
-function idOf(line: LegacyLine): ByteString {
-  return line.data.toString('latin1', line.startOf(ID), line.endOf(ID));
-}
-
-function entryOf(path: string, { line, origin, readAtMs }: OpenRequest): OpenEntry {
+function entryOf(path: string, { line, file, offset, readAtMs }: OpenRequest): OpenEntry {
   const bytes = line.data.toString('latin1', line.start, line.end);
-  return { path, ...origin, readAtMs, bytes };
+  return { path, file, offset, readAtMs, bytes };
 }
