@@ -132,6 +132,8 @@ export function decodeLegacy(lines) {
     /** @param {EventBatch} batch */
     const take = (batch) => {
       for (let i = 0; i < batch.size; i++) bytes += batch.byteLength(i) + 1;
+      // As a sink does: the memory of the events is used again.
+      batch.release();
     };
     for (const data of pieces) {
       const chunk = { path: '', file: '', offset: 0, readAtMs: 0, quarantined: [] };
