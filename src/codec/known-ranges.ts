@@ -6,7 +6,7 @@
 
 const WAYS = 4;
 /** The last hashes that came and were not kept. */
-const SEEN = 8192;
+const SEEN = 16384;
 
 // A slot: its serial number, salt, length of the range in bytes, the range, what is kept.
 const SALT = 1;
@@ -37,14 +37,7 @@ export class KnownRanges {
 
   /** The slot of a range, as an index of `words`; -1 where it is not known. */
   find(view: DataView, start: number, end: number, salt: number): number {
-    const hash = hashOf(view, start, end, salt);
-    const first = (hash & this.#mask) * WAYS;
-    for (let i = first; i < first + WAYS; i++) {
-      if (this.#hashes[i] !== hash) continue;
-      const slot = this.#slots[i] as number;
-      if (this.#isAt(slot, view, start, end, salt)) return slot;
-    }
-    return -1;
+    return this.#find(hashOf(view, start, end, salt), view, start, end, salt);
   }
 
   /** Differs for whatever else may come into the slot. */
@@ -63,19 +56,21 @@ export class KnownRanges {
   }
 
   /**
-   * Makes a slot for a range that is not known, if it came before; else returns -1. Whatever is written from `valueOf` to
+   * Makes a slot for a range, if it came before and is not known; else returns -1. Whatever is written from `valueOf` to
    * `endOf`, one word at least, is kept, unless `forget` takes the slot back.
    */
   keep(view: DataView, start: number, end: number, salt: number): number {
     const length = end - start;
     if (length > (this.#slotWords - RANGE - 1) * 4) return -1;
     const hash = hashOf(view, start, end, salt);
-    const at = hash & (SEEN - 1);
+    const at = (hash >>> 1) & (SEEN - 1);
     if (this.#seen[at] !== hash) {
       this.#seen[at] = hash;
       return -1;
     }
-    const first = (hash & this.#mask) * WAYS;
+    // Of two that are open at the same time, the other may have come first.
+    if (this.#find(hash, view, start, end, salt) >= 0) return -1;
+    const first = this.#firstPlace(hash);
     this.#serial = (this.#serial + 1) | 0;
     let i = first;
     while (i < first + WAYS && this.#hashes[i] !== 0) i++;
@@ -94,6 +89,21 @@ export class KnownRanges {
   /** Says that a slot holds nothing. */
   forget(slot: number): void {
     this.#hashes[this.#slots.indexOf(slot)] = 0;
+  }
+
+  #find(hash: number, view: DataView, start: number, end: number, salt: number): number {
+    const first = this.#firstPlace(hash);
+    for (let i = first; i < first + WAYS; i++) {
+      if (this.#hashes[i] !== hash) continue;
+      const slot = this.#slots[i] as number;
+      if (this.#isAt(slot, view, start, end, salt)) return slot;
+    }
+    return -1;
+  }
+
+  /** The first of the places for a hash, whose lowest bit is always set. */
+  #firstPlace(hash: number): number {
+    return ((hash >>> 1) & this.#mask) * WAYS;
   }
 
   /** The slot of a place; made if there is none. */
