@@ -114,16 +114,18 @@ export class Decoding {
 
   // Deals with the line at `start`, which is no JSON event; returns where to go on.
   #readOther(start: number): number {
-    if (this.#unwrap(start)) return start;
     const format = this.#format;
     const batch = this.#batch;
     const { data } = batch;
     const end = this.#scanner.newlineAfter(start);
-    const isLegacy = format === 'legacy' || (format !== 'json' && mayBeLegacy(data[start]));
-    if (!isLegacy || (format === 'cri' && !this.#isWrapped(start))) return this.#readBroken(start, end);
+    const mayBe = format === 'legacy' || (format !== 'json' && mayBeLegacy(data[start]));
+    const isLegacy = mayBe && (format !== 'cri' || this.#isWrapped(start));
     const { pairs, takeEntry } = this.#others;
-    const fault = pairs.take(data, start, end, batch.sourceOf(start), takeEntry);
+    // Before it is taken out of what a runtime put around it: that has the name of a stream in the place of `AUDIT:`.
+    const fault = isLegacy ? pairs.take(data, start, end, batch.sourceOf(start), takeEntry) : NO_TIME;
     if (fault === undefined) return end + 1;
+    if (this.#unwrap(start)) return start;
+    if (!isLegacy) return this.#readBroken(start, end);
     const isOther = fault === NO_TIME || batch.streamOf(start) === 'stderr';
     if (format !== 'legacy' && isOther) return this.#readBroken(start, end);
     if (isWhiteSpace(data, start, end)) batch.blank++;
