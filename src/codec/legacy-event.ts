@@ -8,10 +8,9 @@
 //
 // Parts that were written before for the same bytes are copied (`legacy-known.ts`). Invariant: they are what would be
 // written without.
-import { CLOSE_BRACE, QUOTE } from '../event/json-reader.js';
+import { CLOSE_BRACE } from '../event/json-reader.js';
 import { Constant } from '../event/json-writer.js';
 import type { JsonWriter } from '../event/json-writer.js';
-import { TIMESTAMP_BYTES, writeTimestamp } from '../event/timestamp.js';
 import { CallerWriter } from './legacy-caller.js';
 import * as fields from './legacy-fields.js';
 import type { NotedFields } from './legacy-fields.js';
@@ -21,6 +20,7 @@ import { callerTraits, isReceived, KnownParts, methodOfTraits, targetSalt } from
 import type { LegacyLine } from './legacy-line.js';
 import { fragment, LegacyOutput, NO_KEY } from './legacy-output.js';
 import { methodIndex, methodOf, TargetWriter } from './legacy-target.js';
+import { QUOTED_TIME_BYTES, TimeWriter } from './legacy-time.js';
 
 const RECEIVED = Buffer.from('RequestReceived');
 
@@ -41,8 +41,6 @@ const NO_REQUEST = fragment(',"requestURI":"","verb":"","user":{}', [
 const STATUS_KEY = fragment(',"responseStatus":{"metadata":{},"code":', [[fields.METADATA, '{}']]);
 /** From the brace of the status to its code. */
 const BEFORE_CODE = '{"metadata":{},"code":'.length;
-const RECEIVED_KEY = new Constant(',"requestReceivedTimestamp":"');
-const STAGE_TIME_KEY = new Constant(',"stageTimestamp":"');
 const REQUEST_ONLY = fragment(',"annotations":{"headgate.io/legacy":"request-only"}', [
   [fields.ANNOTATIONS, '{"headgate.io/legacy":"request-only"}'],
   [fields.HALF, '"request-only"'],
@@ -57,6 +55,8 @@ export class LegacyEventWriter {
   readonly #output = new LegacyOutput();
   readonly #callers = new CallerWriter(this.#output);
   readonly #targets = new TargetWriter(this.#output);
+  readonly #receivedTimes = new TimeWriter(',"requestReceivedTimestamp":');
+  readonly #stageTimes = new TimeWriter(',"stageTimestamp":');
 
   constructor(known = new KnownParts()) {
     this.#known = known;
@@ -85,10 +85,10 @@ export class LegacyEventWriter {
     }
     const answer = response ?? line;
     if (answer.has(RESPONSE) && !isDeferred) this.#writeStatus(out, answer);
-    if (kind !== 'response') this.#time(out, RECEIVED_KEY, line.timeUs, fields.RECEIVED_TIME);
-    if (response) this.#time(out, STAGE_TIME_KEY, response.timeUs, fields.STAGE_TIME);
+    if (kind !== 'response') this.#time(out, this.#receivedTimes, line.timeUs, fields.RECEIVED_TIME);
+    if (response) this.#time(out, this.#stageTimes, response.timeUs, fields.STAGE_TIME);
     else if (kind === 'response' || isDeferred || this.#isReceived(line))
-      this.#time(out, STAGE_TIME_KEY, line.timeUs, fields.STAGE_TIME);
+      this.#time(out, this.#stageTimes, line.timeUs, fields.STAGE_TIME);
     if (kind === 'response') output.fragment(RESPONSE_ONLY);
     else if (kind === 'request' && !response) output.fragment(REQUEST_ONLY);
     out.constant(END);
@@ -98,8 +98,8 @@ export class LegacyEventWriter {
   #writeRequest(out: JsonWriter, line: LegacyLine): void {
     const output = this.#output;
     const { callers, targets } = this.#known;
-    const { view, callerStart, targetStart } = line;
-    const caller = this.#callerOf(line);
+    if (!this.#isStillKnown(line)) line.readAgain();
+    const { view, callerStart, targetStart, caller, target } = line;
     let nextOfCaller = caller < 0 ? -1 : callers.valueOf(caller);
     const stageAt = out.length;
     let method;
@@ -112,10 +112,6 @@ export class LegacyEventWriter {
     }
 
     const requestAt = out.length;
-    const salt = targetSalt(method, line.kind === 'complete');
-    const targetEnd = line.endOf(URI);
-    const isUsual = targetStart >= 0 && method >= 0;
-    const target = isUsual ? targets.find(view, targetStart, targetEnd, salt) : -1;
     let nextOfTarget = -1;
     if (target < 0) this.#targets.writeRequest(line, methodOf(method, line));
     else nextOfTarget = output.fragment(targets.words, targets.valueOf(target));
@@ -128,7 +124,10 @@ export class LegacyEventWriter {
     if (target < 0) this.#targets.writeObject(line);
     else output.fragment(targets.words, nextOfTarget);
 
+    const isUsual = targetStart >= 0 && method >= 0;
     if (isUsual && target < 0) {
+      const targetEnd = line.endOf(URI);
+      const salt = targetSalt(method, line.kind === 'complete');
       const slot = targets.keep(view, targetStart, targetEnd, salt);
       if (slot >= 0)
         this.#keep(targets, slot, targets.valueOf(slot), requestAt, userAt, objectAt, out.length);
@@ -142,12 +141,13 @@ export class LegacyEventWriter {
     }
   }
 
-  /** The slot of what is known of the line's caller; where it is there no more, reads the line again. */
-  #callerOf(line: LegacyLine): number {
-    const { caller, callerSerial } = line;
-    if (caller < 0 || this.#known.callers.serialOf(caller) === callerSerial) return caller;
-    line.readAgain();
-    return -1;
+  /** Whether what was known of the line when it was read has not been replaced since. */
+  #isStillKnown({ caller, callerSerial, target, targetSerial }: LegacyLine): boolean {
+    const { callers, targets } = this.#known;
+    return (
+      (caller < 0 || callers.serialOf(caller) === callerSerial) &&
+      (target < 0 || targets.serialOf(target) === targetSerial)
+    );
   }
 
   /** Keeps two fragments of what was written. */
@@ -181,13 +181,9 @@ export class LegacyEventWriter {
     this.noted.note(fields.STATUS, code - BEFORE_CODE, out.length);
   }
 
-  #time(out: JsonWriter, key: Constant, us: number, field: number): void {
-    out.constant(key);
-    out.reserve(TIMESTAMP_BYTES + 1);
-    const start = out.length - 1;
-    out.length = writeTimestamp(out.buffer, out.length, us);
-    out.byte(QUOTE);
-    this.noted.note(field, start, out.length);
+  #time(out: JsonWriter, times: TimeWriter, us: number, field: number): void {
+    times.write(out, us);
+    this.noted.note(field, out.length - QUOTED_TIME_BYTES, out.length);
   }
 
   #isReceived(line: LegacyLine): boolean {

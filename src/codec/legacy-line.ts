@@ -77,6 +77,9 @@ export class LegacyLine {
   /** The slot of what is known of the pairs between id and namespace, and its serial number; then those are no values. */
   caller = -1;
   callerSerial = 0;
+  /** In the same way of the pairs behind, for the method and the kind of the line. */
+  target = -1;
+  targetSerial = 0;
   /** Ranges of the contents of the quoted values by index in KEYS; of no meaning where absent. */
   readonly #starts = new Int32Array(KEYS.length);
   readonly #ends = new Int32Array(KEYS.length);
@@ -124,7 +127,7 @@ export class LegacyLine {
     }
     this.start = start;
     this.end = end;
-    this.caller = -1;
+    this.caller = this.target = -1;
     this.#present = 0;
     this.#escaped = 0;
     this.#special = 0;

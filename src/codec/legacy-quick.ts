@@ -5,13 +5,14 @@
 //
 // That is sound since known bytes were read once, in front of `namespace="` like here, so they are whole pairs; then
 // two values without quotes and backslashes follow, and nothing else.
-import { QUOTE } from '../event/json-reader.js';
+import { BACKSLASH, QUOTE } from '../event/json-reader.js';
 import { SAFE } from '../event/json-writer.js';
-import { parseTimestamp } from '../event/timestamp.js';
 import { ID, NAMESPACE, RESPONSE, STAGE, URI } from './legacy-keys.js';
-import { hasStage } from './legacy-known.js';
+import { hasStage, methodOfTraits, targetSalt } from './legacy-known.js';
 import type { KnownParts } from './legacy-known.js';
 import type { LegacyKind, LegacyLine } from './legacy-line.js';
+import { methodIndex } from './legacy-target.js';
+import { TimeReader } from './legacy-time.js';
 
 const SPACE = 0x20;
 /** A longer line is none that comes again and again. */
@@ -19,11 +20,6 @@ const MAX_LINE_BYTES = 16 * 1024;
 const MIN_LINE_BYTES = 64;
 const MIN_TIME_BYTES = 20;
 const MAX_TIME_BYTES = 35;
-
-/** 1 for bytes that neither end a quoted value nor begin an escape. */
-const UNQUOTED = Uint8Array.from({ length: 256 }, (_, byte) =>
-  '"\\\n'.includes(String.fromCharCode(byte)) ? 0 : 1,
-);
 
 /** Words of four bytes. */
 function wordsOf(text: string): number[] {
@@ -42,9 +38,14 @@ const CODE_BYTES = 3;
 
 export class LegacyQuickReader {
   readonly #callers: KnownParts['callers'];
+  readonly #targets: KnownParts['targets'];
+  readonly #times = new TimeReader();
+  /** How long the time of the last line is. */
+  #timeBytes = MIN_TIME_BYTES;
 
-  constructor({ callers }: KnownParts) {
+  constructor({ callers, targets }: KnownParts) {
     this.#callers = callers;
+    this.#targets = targets;
   }
 
   /** Reads the line `data[start..end)`, behind which a newline stands; false where it is no legacy line. */
@@ -61,6 +62,7 @@ export class LegacyQuickReader {
       line.endOf(URI) === uriEnd &&
       line.has(STAGE) === line.has(RESPONSE);
     if (!isUsual) line.callerStart = line.targetStart = -1;
+    else if (line.targetStart >= 0) this.#findTarget(line, methodIndex(line), uriEnd);
     return true;
   }
 
@@ -68,8 +70,13 @@ export class LegacyQuickReader {
     line.begin(data, start, end);
     if (end - start > MAX_LINE_BYTES || end - start < MIN_LINE_BYTES) return false;
     const { view } = line;
-    let p = start + MIN_TIME_BYTES;
-    while (data[p] !== SPACE) if (++p > start + MAX_TIME_BYTES) return false;
+    let p = start + this.#timeBytes;
+    // A time holds no space, or it is none.
+    if (data[p] !== SPACE) {
+      p = start + MIN_TIME_BYTES;
+      while (data[p] !== SPACE) if (++p > start + MAX_TIME_BYTES) return false;
+      this.#timeBytes = p - start;
+    }
     const timeEnd = p;
     if (
       view.getInt32(p, true) !== BEFORE_ID_0 ||
@@ -79,13 +86,14 @@ export class LegacyQuickReader {
       return false;
     p += 12;
     const idStart = p;
+    while (p + 4 <= end && isSafeWord(view.getInt32(p, true))) p += 4;
     while (SAFE[data[p] as number] === 1) p++;
     if (data[p] !== QUOTE) return false;
     line.set(ID, idStart, p, true);
     const kind = this.#readRest(line, p, end);
     if (kind === undefined) return false;
     line.kind = kind;
-    line.timeUs = parseTimestamp(data, start, timeEnd);
+    line.timeUs = this.#times.read(data, view, start, timeEnd);
     return !Number.isNaN(line.timeUs);
   }
 
@@ -95,20 +103,43 @@ export class LegacyQuickReader {
     const valuesEnd = readResponse(line, end);
     if (valuesEnd === idEnd) return line.isDeferred ? undefined : 'response';
     if (valuesEnd < idEnd || data[valuesEnd] !== QUOTE || data[idEnd + 1] !== SPACE) return undefined;
-    const targetStart = readTarget(line, valuesEnd);
     const callerStart = idEnd + 2;
+    const targetStart = findTargetStart(line, callerStart, valuesEnd);
     if (targetStart <= callerStart) return undefined;
     line.callerStart = callerStart;
     line.targetStart = targetStart;
     const isComplete = valuesEnd !== end - 1;
     const callers = this.#callers;
     const caller = callers.find(line.view, callerStart, targetStart, 0);
-    if (caller < 0 || hasStage(callers.words[callers.valueOf(caller)] as number) !== isComplete)
-      return undefined;
+    if (caller < 0) return undefined;
+    const traits = callers.words[callers.valueOf(caller)] as number;
+    if (hasStage(traits) !== isComplete) return undefined;
     line.caller = caller;
     line.callerSerial = callers.serialOf(caller);
-    return isComplete ? 'complete' : 'request';
+    line.kind = isComplete ? 'complete' : 'request';
+    this.#findTarget(line, methodOfTraits(traits), valuesEnd);
+    // What is known was read once; of what is not, the values are needed.
+    return line.target >= 0 || readTarget(line) ? line.kind : undefined;
   }
+
+  /** Looks up what is known of the pairs of namespace and URI. */
+  #findTarget(line: LegacyLine, method: number, end: number): void {
+    if (method < 0) return;
+    const targets = this.#targets;
+    const salt = targetSalt(method, line.kind === 'complete');
+    line.target = targets.find(line.view, line.targetStart, end, salt);
+    if (line.target >= 0) line.targetSerial = targets.serialOf(line.target);
+  }
+}
+
+/** Whether four bytes stand for themselves in a JSON string; false for some that do. As in `LegacyLine.read`. */
+function isSafeWord(word: number): boolean {
+  const stops =
+    (((word | 0x04040404) ^ 0x26262626) - 0x01010101) |
+    ((word ^ 0x5c5c5c5c) - 0x01010101) |
+    (((word | 0x02020202) ^ 0x3e3e3e3e) - 0x01010101) |
+    (word - 0x20202020);
+  return ((stops | word) & 0x80808080) === 0;
 }
 
 /** Reads the response at the end of the line; returns where the quote is that closes the value before it, or may be. */
@@ -150,22 +181,52 @@ function isCode(data: Buffer, at: number): boolean {
   return a > 0x30 && a <= 0x39 && b >= 0x30 && b <= 0x39 && c >= 0x30 && c <= 0x39;
 }
 
-/** Reads `namespace="…" uri="…"` backwards from the quote that closes it; returns where it begins, or -1. */
-function readTarget(line: LegacyLine, end: number): number {
+/**
+ * Finds `namespace="…" uri="…"` backwards from the quote that closes it, by its quotes alone; returns where it begins, or
+ * -1 where it does not begin behind `from`.
+ */
+function findTargetStart(line: LegacyLine, from: number, end: number): number {
   const { view, data } = line;
+  const uriQuote = lastQuote(data, view, from, end);
+  if (uriQuote < from || view.getInt32(uriQuote - 4, true) !== URI_KEY) return -1;
+  const namespaceEnd = uriQuote - 6;
+  if (data[uriQuote - 5] !== SPACE || data[namespaceEnd] !== QUOTE) return -1;
+  const quote = lastQuote(data, view, from, namespaceEnd);
+  if (quote < from || view.getInt32(quote - 4, true) !== NAMESPACE_2) return -1;
+  if (view.getInt32(quote - 10, true) !== NAMESPACE_0 || view.getInt32(quote - 6, true) !== NAMESPACE_1)
+    return -1;
+  line.set(URI, uriQuote + 1, end, true);
+  line.set(NAMESPACE, quote + 1, namespaceEnd, true);
+  return quote - 10;
+}
+
+/** The last quote of `[from, end)`; a position before where there is none. */
+function lastQuote(data: Buffer, view: DataView, from: number, end: number): number {
+  let p = end - 4;
+  for (; p >= from; p -= 4) {
+    const others = view.getInt32(p, true) ^ 0x22222222;
+    if (((others - 0x01010101) & ~others & 0x80808080) !== 0) break;
+  }
+  p += 3;
+  while (p >= from && data[p] !== QUOTE) p--;
+  return p;
+}
+
+/** Reads the values of namespace and URI, whose places were found; false where they hold escapes. */
+function readTarget(line: LegacyLine): boolean {
+  return readPlain(line, NAMESPACE) && readPlain(line, URI);
+}
+
+function readPlain(line: LegacyLine, key: number): boolean {
+  const { data } = line;
+  const start = line.startOf(key);
+  const end = line.endOf(key);
   let isPlain = 1;
-  let p = end - 1;
-  for (; UNQUOTED[data[p] as number] === 1; p--) isPlain &= SAFE[data[p] as number] as number;
-  // The id's closing quote is somewhere before, so it is no place before the line.
-  if (data[p] !== QUOTE || view.getInt32(p - 4, true) !== URI_KEY) return -1;
-  if (data[p - 5] !== SPACE || data[p - 6] !== QUOTE) return -1;
-  line.set(URI, p + 1, end, isPlain === 1);
-  const namespaceEnd = p - 6;
-  isPlain = 1;
-  for (p = namespaceEnd - 1; UNQUOTED[data[p] as number] === 1; p--)
-    isPlain &= SAFE[data[p] as number] as number;
-  if (data[p] !== QUOTE || view.getInt32(p - 4, true) !== NAMESPACE_2) return -1;
-  if (view.getInt32(p - 10, true) !== NAMESPACE_0 || view.getInt32(p - 6, true) !== NAMESPACE_1) return -1;
-  line.set(NAMESPACE, p + 1, namespaceEnd, isPlain === 1);
-  return p - 10;
+  for (let p = start; p < end; p++) {
+    const byte = data[p] as number;
+    if (byte === BACKSLASH) return false;
+    isPlain &= SAFE[byte] as number;
+  }
+  line.set(key, start, end, isPlain === 1);
+  return true;
 }

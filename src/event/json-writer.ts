@@ -96,6 +96,15 @@ export class JsonWriter {
     this.length = to;
   }
 
+  /** Writes a constant, then eight bytes, four in each word. */
+  constantAndWords(constant: Constant, first: number, last: number): void {
+    this.reserve(constant.length + 8);
+    this.constant(constant);
+    this.#view.setInt32(this.length, first, true);
+    this.#view.setInt32(this.length + 4, last, true);
+    this.length += 8;
+  }
+
   /** Writes `length` bytes, four in each of `words` from `at` on, as a constant's; returns the index behind them. */
   words(words: Int32Array, at: number, length: number): number {
     this.reserve(length);

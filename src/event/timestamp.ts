@@ -1,4 +1,4 @@
-// Reads RFC 3339 timestamps out of bytes and writes them, as kube-apiserver does: `2026-11-21T09:31:11.543895Z`, with 0 to 9
+// Reads RFC 3339 timestamps out of bytes, as kube-apiserver writes them: `2026-11-21T09:31:11.543895Z`, with 0 to 9
 // digits of a second's fraction, and `Z` or a numeric offset. Makes no string and no Date in the common case.
 
 const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
@@ -47,60 +47,6 @@ export function parseTimestamp(data: Uint8Array, start: number, end: number): nu
 export function timestampMs(text: string): number | undefined {
   const us = parseTimestamp(Buffer.from(text), 0, Buffer.byteLength(text));
   return Number.isNaN(us) ? undefined : Math.floor(us / 1000);
-}
-
-/** How long a timestamp is that `writeTimestamp` writes. */
-export const TIMESTAMP_BYTES = 27;
-const FRACTION_AT = 20;
-const LETTER_Z = 0x5a;
-
-// The last second that was written, and its day.
-let writtenSecond = -1;
-let writtenDay = -1;
-const written = Buffer.from('0000-00-00T00:00:00.000000Z');
-
-/**
- * Writes microseconds since the epoch as the API server writes a time, `2026-11-21T09:31:11.543895Z`, to `target` at
- * `at`, which must have room for it; returns where it ends.
- */
-export function writeTimestamp(target: Buffer, at: number, us: number): number {
-  const second = Math.floor(us / 1e6);
-  if (second !== writtenSecond) setSecond(second);
-  for (let i = 0; i < FRACTION_AT; i++) target[at + i] = written[i] as number;
-  const fractionUs = (us - second * 1e6) | 0;
-  const thousands = (fractionUs / 1000) | 0;
-  writeThree(target, at + FRACTION_AT, thousands);
-  writeThree(target, at + FRACTION_AT + 3, fractionUs - thousands * 1000);
-  target[at + TIMESTAMP_BYTES - 1] = LETTER_Z;
-  return at + TIMESTAMP_BYTES;
-}
-
-function setSecond(second: number): void {
-  const day = Math.floor(second / 86_400);
-  if (day !== writtenDay) {
-    written.write(new Date(day * 86_400e3).toISOString().slice(-24, -14), 'latin1');
-    writtenDay = day;
-  }
-  const ofDay = second - day * 86_400;
-  const hour = Math.floor(ofDay / 3600);
-  const minute = Math.floor(ofDay / 60) - hour * 60;
-  for (const [at, value] of [
-    [11, hour],
-    [14, minute],
-    [17, ofDay % 60],
-  ] as const) {
-    written[at] = ZERO + Math.floor(value / 10);
-    written[at + 1] = ZERO + (value % 10);
-  }
-  writtenSecond = second;
-}
-
-function writeThree(target: Buffer, at: number, value: number): void {
-  const tens = (value / 10) | 0;
-  const hundreds = (tens / 10) | 0;
-  target[at] = ZERO + hundreds;
-  target[at + 1] = ZERO + tens - hundreds * 10;
-  target[at + 2] = ZERO + value - tens * 10;
 }
 
 function startOfDay(year: number, month: number, day: number): number {

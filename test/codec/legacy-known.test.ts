@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import t from 'tap';
 import fc from 'fast-check';
 import { LegacyEventWriter } from '../../src/codec/legacy-event.js';
+import { URI } from '../../src/codec/legacy-keys.js';
 import { KnownParts } from '../../src/codec/legacy-known.js';
 import { LegacyLine } from '../../src/codec/legacy-line.js';
 import { LegacyQuickReader } from '../../src/codec/legacy-quick.js';
@@ -12,8 +13,8 @@ import { randomRuns } from '../helpers/random-runs.js';
 
 /** Reads lines and writes their events, with all that it learns. */
 class Learning {
-  /** Lines whose caller was known. */
-  known = 0;
+  /** Lines whose caller was known, those whose target was too, and such with escapes in that. */
+  known = { callers: 0, targets: 0, escaped: 0 };
   readonly #reader: LegacyQuickReader;
   readonly #writer: LegacyEventWriter;
 
@@ -26,7 +27,12 @@ class Learning {
     const data = Buffer.from(`before\n${text}\n`, 'latin1');
     const line = new LegacyLine();
     const isRead = this.#reader.read(line, data, 'before\n'.length, data.length - 1);
-    if (isRead && line.caller >= 0) this.known++;
+    if (isRead && line.caller >= 0) this.known.callers++;
+    if (isRead && line.caller >= 0 && line.target >= 0) {
+      this.known.targets++;
+      const target = data.toString('latin1', line.targetStart, line.endOf(URI));
+      if (target.includes('\\')) this.known.escaped++;
+    }
     return isRead ? line : line.fault;
   }
 
@@ -43,8 +49,16 @@ const usual = fc
     method: few('get', 'GET', 'odd"'),
     user: few('admin', 'a"日本', 'x'.repeat(2000)),
     as: few('<self>', '<self>', 'other'),
-    namespace: few('default', '<none>', '', 'a&b', 'é', 'a"', 'b='),
-    uri: few('/api/v1/pods', '/api/v1/namespaces/n/pods/p?a=1&b=<', '/', '/api/v1/x"y', '/%41', ' uri='),
+    namespace: few('default', '<none>', '', 'a&b', 'é', 'a"', 'b=', '\\b'),
+    uri: few(
+      '/api/v1/pods',
+      '/api/v1/namespaces/n/pods/p?a=1&b=<',
+      '/',
+      '/api/v1/x"y',
+      '/%41',
+      ' uri=',
+      '/a\\',
+    ),
     stage: few(undefined, 'RequestReceived', 'Panic'),
     response: few(undefined, undefined, '200', '404', '<deferred>', '20', '099', '1000', 'x'),
     'user-agent': few(undefined, undefined, '" namespace="x" uri="/" response="200"', ' uri='),
@@ -99,20 +113,26 @@ t.test('whatever was read before, a line is the event that it is by itself', asy
     }),
     { numRuns: randomRuns(500) },
   );
-  t.ok(learning.known >= 10, 'some were known');
+  const { callers, targets, escaped } = learning.known;
+  t.ok(callers >= 10 && targets >= 10 && escaped >= 10, 'some were known');
 });
 
-t.test('a request whose caller was forgotten before its response came is the same event', async (t) => {
-  const learning = new Learning(new KnownParts(4, 4));
-  const request = requestLine('a', { user: 'first' });
-  const readAll = (text: string): LegacyLine => {
-    const line = learning.read(text);
-    if (typeof line === 'string') throw new Error(line);
-    return line;
-  };
-  for (let i = 0; i < 2; i++) learning.write(readAll(request));
-  const open = readAll(request);
-  t.ok(open.caller >= 0, 'it was known');
-  for (let i = 0; i < 20; i++) learning.write(readAll(requestLine('b', { user: `other ${i >> 1}` })));
-  t.equal(learning.write(open, readLine(responseLine('a'))), eventText(request, responseLine('a')));
-});
+for (const part of ['caller', 'target'] as const)
+  t.test(`a request whose ${part} was forgotten before its response came is the same event`, async (t) => {
+    const learning = new Learning(new KnownParts(4, 4));
+    const readAll = (text: string): LegacyLine => {
+      const line = learning.read(text);
+      if (typeof line === 'string') throw new Error(line);
+      return line;
+    };
+    const request = requestLine('a', { user: 'first' });
+    for (let i = 0; i < 3; i++) learning.write(readAll(request));
+    const open = readAll(request);
+    t.ok(open[part] >= 0, 'it was known');
+    for (let i = 0; i < 30; i++) {
+      const other = part === 'caller' ? { user: `other ${i >> 1}` } : { uri: `/other/${i >> 1}` };
+      learning.write(readAll(requestLine('b', other)));
+    }
+    t.ok(readAll(request)[part] < 0, 'it is not known any more');
+    t.equal(learning.write(open, readLine(responseLine('a'))), eventText(request, responseLine('a')));
+  });
