@@ -50,18 +50,13 @@ export class KnownRanges {
     return slot + RANGE + (((this.words[slot + LENGTH] as number) + 3) >> 2);
   }
 
-  /** Where it must end. */
-  endOf(slot: number): number {
-    return slot + this.#slotWords;
-  }
-
   /**
-   * Makes a slot for a range, if it came before and is not known; else returns -1. Whatever is written from `valueOf` to
-   * `endOf`, one word at least, is kept, unless `forget` takes the slot back.
+   * Makes a slot for a range, if it came before and is not known, and if it fits in; else returns -1. What is written from
+   * `valueOf` on is kept: `valueWords` at the most, one at least.
    */
-  keep(view: DataView, start: number, end: number, salt: number): number {
+  keep(view: DataView, start: number, end: number, salt: number, valueWords: number): number {
     const length = end - start;
-    if (length > (this.#slotWords - RANGE - 1) * 4) return -1;
+    if (RANGE + ((length + 3) >> 2) + valueWords > this.#slotWords) return -1;
     const hash = hashOf(view, start, end, salt);
     const at = (hash >>> 1) & (SEEN - 1);
     if (this.#seen[at] !== hash) {
@@ -84,11 +79,6 @@ export class KnownRanges {
     let to = slot + RANGE;
     for (let p = start; p < end; p += 4) words[to++] = view.getInt32(Math.min(p, end - 4), true);
     return slot;
-  }
-
-  /** Says that a slot holds nothing. */
-  forget(slot: number): void {
-    this.#hashes[this.#slots.indexOf(slot)] = 0;
   }
 
   #find(hash: number, view: DataView, start: number, end: number, salt: number): number {

@@ -15,7 +15,6 @@ import { CallerWriter } from './legacy-caller.js';
 import * as fields from './legacy-fields.js';
 import type { NotedFields } from './legacy-fields.js';
 import { ID, RESPONSE, STAGE, URI } from './legacy-keys.js';
-import type { KnownRanges } from './known-ranges.js';
 import { callerTraits, isReceived, KnownParts, methodOfTraits, targetSalt } from './legacy-known.js';
 import type { LegacyLine } from './legacy-line.js';
 import { fragment, LegacyOutput, NO_KEY } from './legacy-output.js';
@@ -124,20 +123,21 @@ export class LegacyEventWriter {
     if (target < 0) this.#targets.writeObject(line);
     else output.fragment(targets.words, nextOfTarget);
 
-    const isUsual = targetStart >= 0 && method >= 0;
-    if (isUsual && target < 0) {
-      const targetEnd = line.endOf(URI);
+    if (targetStart < 0 || method < 0) return;
+    if (target < 0) {
       const salt = targetSalt(method, line.kind === 'complete');
-      const slot = targets.keep(view, targetStart, targetEnd, salt);
+      const words = output.wordsFor(requestAt, userAt) + output.wordsFor(objectAt, out.length);
+      const slot = targets.keep(view, targetStart, line.endOf(URI), salt, words);
       if (slot >= 0)
-        this.#keep(targets, slot, targets.valueOf(slot), requestAt, userAt, objectAt, out.length);
+        this.#keep(targets.words, targets.valueOf(slot), requestAt, userAt, objectAt, out.length);
     }
-    if (isUsual && caller < 0) {
-      const slot = callers.keep(view, callerStart, targetStart, 0);
+    if (caller < 0) {
+      const words = 1 + output.wordsFor(stageAt, requestAt) + output.wordsFor(userAt, objectAt);
+      const slot = callers.keep(view, callerStart, targetStart, 0, words);
       if (slot < 0) return;
       const at = callers.valueOf(slot);
       callers.words[at] = callerTraits(method, line.has(STAGE), line.is(STAGE, RECEIVED));
-      this.#keep(callers, slot, at + 1, stageAt, requestAt, userAt, objectAt);
+      this.#keep(callers.words, at + 1, stageAt, requestAt, userAt, objectAt);
     }
   }
 
@@ -150,20 +150,9 @@ export class LegacyEventWriter {
     );
   }
 
-  /** Keeps two fragments of what was written. */
-  #keep(
-    known: KnownRanges,
-    slot: number,
-    at: number,
-    start: number,
-    end: number,
-    nextStart: number,
-    nextEnd: number,
-  ): void {
-    const { words } = known;
-    const last = known.endOf(slot);
-    const next = this.#output.keep(start, end, words, at, last);
-    if (this.#output.keep(nextStart, nextEnd, words, next, last) < 0) known.forget(slot);
+  /** Puts two fragments of what was written at `at` into `words`. */
+  #keep(words: Int32Array, at: number, start: number, end: number, nextStart: number, nextEnd: number): void {
+    this.#output.keep(nextStart, nextEnd, words, this.#output.keep(start, end, words, at));
   }
 
   #writeStage(line: LegacyLine): void {

@@ -66,15 +66,29 @@ export class NotedFields {
     this.present |= 1 << field;
   }
 
-  /** The wanted fields whose values are within `[from, to)`: of each in turn the field, its start and end, counted from `from`. */
-  within(from: number, to: number): Int32Array {
-    const fields = [];
-    for (let field = 0; field < PATHS.length; field++) {
-      const [start, end] = [this.starts[field] as number, this.ends[field] as number];
-      if ((((this.present & this.wanted) >> field) & 1) === 1 && start >= from && end <= to)
-        fields.push(field, start - from, end - from);
+  /** As many numbers as `copyWithin` writes at the most. */
+  get maxWords(): number {
+    let count = 0;
+    for (let bits = this.present & this.wanted; bits !== 0; bits &= bits - 1) count++;
+    return count * 3;
+  }
+
+  /**
+   * Puts the wanted fields whose values are within `[from, to)` into `numbers` at `at`: of each in turn the field, its start
+   * and end, counted from `from`. Returns where they end.
+   */
+  copyWithin(from: number, to: number, numbers: Int32Array, at: number): number {
+    let p = at;
+    for (let bits = this.present & this.wanted; bits !== 0; bits &= bits - 1) {
+      const field = 31 - Math.clz32(bits & -bits);
+      const start = this.starts[field] as number;
+      const end = this.ends[field] as number;
+      if (start < from || end > to) continue;
+      numbers[p++] = field;
+      numbers[p++] = start - from;
+      numbers[p++] = end - from;
     }
-    return Int32Array.from(fields);
+    return p;
   }
 }
 

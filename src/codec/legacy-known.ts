@@ -6,7 +6,7 @@ import { KnownRanges } from './known-ranges.js';
 // Room for all but very long ones, in an odd number of cache lines: in steps of a power of two the beginnings of slots
 // would share a part of the cache.
 const CALLER_BYTES = 17 * 64;
-const TARGET_BYTES = 9 * 64;
+const TARGET_BYTES = 15 * 64;
 
 export class KnownParts {
   /** Each with its traits (`callerTraits`), the fragment of the stage, and that from user to user agent. */

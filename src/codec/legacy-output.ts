@@ -59,18 +59,17 @@ export class LegacyOutput {
     return out.words(words, p, length);
   }
 
-  /** Puts what was written as `[start, end)` at `at` into `words`; returns where it ends, or -1 where that is behind `last`. */
-  keep(start: number, end: number, words: Int32Array, at: number, last: number): number {
-    const { buffer } = this.out;
-    const fields = this.noted.within(start, end);
-    const textAt = at + 2 + fields.length;
-    const textEnd = textAt + ((end - start + 3) >> 2);
-    if (at < 0 || textEnd > last) return -1;
+  /** How many words `keep` takes for these bytes at the most. */
+  wordsFor(start: number, end: number): number {
+    return 2 + this.noted.maxWords + ((end - start + 3) >> 2);
+  }
+
+  /** Puts what was written as `[start, end)` at `at` into `words`, as a fragment; returns where it ends. */
+  keep(start: number, end: number, words: Int32Array, at: number): number {
+    const textAt = this.noted.copyWithin(start, end, words, at + 2);
     words[at] = end - start;
-    words[at + 1] = fields.length / 3;
-    words.set(fields, at + 2);
-    for (let i = textAt; i < textEnd; i++) words[i] = buffer.readInt32LE(start + (i - textAt) * 4);
-    return textEnd;
+    words[at + 1] = (textAt - at - 2) / 3;
+    return this.out.copyWords(start, end, words, textAt);
   }
 
   /** Writes `prefix` and a value of the line as a JSON string. */

@@ -119,6 +119,14 @@ export class JsonWriter {
     return end;
   }
 
+  /** Puts what was written as `[start, end)` into `words` at `at`, as `words` takes it; returns where it ends. */
+  copyWords(start: number, end: number, words: Int32Array, at: number): number {
+    const view = this.#view;
+    let to = at;
+    for (let p = start; p < end; p += 4) words[to++] = view.getInt32(p, true);
+    return to;
+  }
+
   /** Writes `data[start..end)` as it is. */
   bytes(data: Buffer, start: number, end: number): void {
     this.reserve(end - start);
