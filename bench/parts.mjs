@@ -19,8 +19,8 @@ const { Trail } = /** @type {typeof import('../src/position/fingerprint.js')} */
 
 /** @typedef {import('../src/event/batch.js').EventBatch} EventBatch */
 
-/** As large as a batch is at the most. */
-const BATCH_BYTES = 1024 * 1024;
+/** As long as what a source reads at a time is at the most (`src/codec/lines.ts`). */
+const BATCH_BYTES = 512 * 1024;
 const NEWLINE = 0x0a;
 
 /** @param {string} path @returns {Promise<unknown>} */
