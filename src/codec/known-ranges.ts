@@ -1,5 +1,6 @@
 // Remembers what was made of ranges of bytes that come again and again, and finds it by the bytes. Bounded whatever the
-// input holds: of four places that a range may have, a fifth range takes one; what came once only is not kept at all. Invariant: what is found was kept for the same bytes and the same salt; hashes only say where to look, so
+// input holds: of four places that a range may have, a fifth range takes one; what came once only is not kept at all.
+// Invariant: what is found was kept for the same bytes and the same salt; hashes only say where to look, so
 // ranges of equal hash cost time and are never taken for each other.
 //
 // All is in one array, each slot in one piece: most of the time of a look-up is waiting for memory.

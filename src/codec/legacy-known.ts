@@ -14,7 +14,7 @@ export class KnownParts {
   /** Each with the fragments of URI and verb, and of the object. The salt is `targetSalt`. */
   readonly targets: KnownRanges;
 
-  /** How many of each are remembered. By default 16 MiB at most, of which what is used is taken: 3 MB in practice. */
+  /** How many of each are remembered. By default 12 MiB at most, of which what is used is taken. */
   constructor(callers = 4096, targets = 8192) {
     this.callers = new KnownRanges(callers, CALLER_BYTES);
     this.targets = new KnownRanges(targets, TARGET_BYTES);

@@ -4,7 +4,8 @@
 // holds what is not known, is left to that.
 //
 // That is sound since known bytes were read once, in front of `namespace="` like here, so they are whole pairs; then
-// two values without quotes and backslashes follow, and nothing else.
+// those of namespace and URI follow, and nothing else: known too, and read where they began and ended like here, or two
+// values without quotes and backslashes.
 import { BACKSLASH, QUOTE } from '../event/json-reader.js';
 import { SAFE } from '../event/json-writer.js';
 import { ID, NAMESPACE, RESPONSE, STAGE, URI } from './legacy-keys.js';
