@@ -20,7 +20,8 @@ export class TimeReader {
   readonly #second = new Int32Array(5);
   /** What stood behind its fraction: `Z` alone, or an offset as above. */
   readonly #zone = new Int32Array(2);
-  #secondUs = 0;
+  /** NaN before the first: bytes that look like the empty second above are no time. */
+  #secondUs = NaN;
 
   /** Microseconds since the epoch of the timestamp `data[start..end)`, NaN where it is none. `view` is over `data`. */
   read(data: Buffer, view: DataView, start: number, end: number): number {
