@@ -98,7 +98,9 @@ t.test('whatever was read before, a line is the event that it is by itself', asy
   const forgetful = new Learning(new KnownParts(4, 4));
   fc.assert(
     fc.property(lines, (texts) => {
-      for (const text of texts.map((line) => Buffer.from(line).toString('latin1'))) {
+      // What comes the second time is kept, and known the third time.
+      for (const each of [...texts, ...texts, ...texts]) {
+        const text = Buffer.from(each).toString('latin1');
         const alone = readAlone(text);
         for (const parts of [learning, forgetful]) {
           const line = parts.read(text);
@@ -114,7 +116,7 @@ t.test('whatever was read before, a line is the event that it is by itself', asy
     { numRuns: randomRuns(500) },
   );
   const { callers, targets, escaped } = learning.known;
-  t.ok(callers >= 10 && targets >= 10 && escaped >= 10, 'some were known');
+  t.ok(Math.min(callers, targets, escaped) >= 10, JSON.stringify(learning.known));
 });
 
 for (const part of ['caller', 'target'] as const)
