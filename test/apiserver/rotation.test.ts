@@ -64,13 +64,13 @@ function tests(command: string): void {
     });
   }
 
-  t.test('all but four backups pruned while Headgate keeps up: exact', async (t) => {
+  t.test('all but eight backups pruned while Headgate keeps up: exact', async (t) => {
     const { root, log, follow } = start(t);
     const running = await follow();
-    // A rotation every 200 ms or so, so that a backup exists for most of a second.
-    const pace = ['--rate', '200', '--count', '900', '--megabyte', '60000'];
-    await write(t, root, [...pace, '--audit-log-maxbackup', '4', '--audit-log-compress']);
-    await until('the rest is pruned', () => log.backups().length <= 5);
+    // A rotation every 400 ms or so, so that a backup exists for three seconds: a slow machine has to see it in time.
+    const pace = ['--rate', '100', '--count', '900', '--megabyte', '60000'];
+    await write(t, root, [...pace, '--audit-log-maxbackup', '8', '--audit-log-compress']);
+    await until('the rest is pruned', () => log.backups().length <= 9);
     t.ok(statSync(join(root, 'witness')).size > 15 * 60_000, 'there were many more');
     await expectExact(t, root, running);
   });
