@@ -169,26 +169,21 @@ t.test('files that rotate away while nobody reads are held by themselves', async
   await reading.stop();
 });
 
-t.test(
-  'backups every few milliseconds, compressed and pruned behind the reader',
-  { timeout: 60_000 },
-  async (t) => {
-    const path = join(t.testdir(), 'audit.log');
-    const writer = new Lumberjack(path, { maxBytes: 2_000, maxBackups: 20, compress: true });
-    let text = write(writer);
-    const reading = await Reading.start(path);
-    const endMs = performance.now() + 3_000;
-    while (performance.now() < endMs) {
-      const nextMs = performance.now() + 20;
-      text += write(writer, 33);
-      while (performance.now() < nextMs) if (!(await reading.next())) await new Promise(setImmediate);
-    }
-    await reading.readUntil(t, text);
-    t.ok(reading.metrics.rotations > 50, `${reading.metrics.rotations} rotations`);
-    t.equal(reading.metrics.gaps, 0);
-    await reading.stop();
-  },
-);
+t.test('a few backups between two looks, compressed and pruned behind the reader', async (t) => {
+  const path = join(t.testdir(), 'audit.log');
+  const writer = new Lumberjack(path, { maxBytes: 2_000, maxBackups: 20, compress: true });
+  let text = write(writer);
+  const reading = await Reading.start(path);
+  for (let round = 0; round < 150; round++) {
+    text += write(writer, 33);
+    // It reads more slowly than is written, so that backups are pruned while they are unread.
+    await reading.next();
+  }
+  await reading.readUntil(t, text);
+  t.ok(reading.metrics.rotations > 150, `${reading.metrics.rotations} rotations`);
+  t.equal(reading.metrics.gaps, 0);
+  await reading.stop();
+});
 
 t.test(
   'a last line without newline waits in the live file and is given out when the file is rotated',
