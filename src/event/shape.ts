@@ -23,6 +23,14 @@ export function withYetToBeMade(shape: Shape, paths: readonly FieldPath[]): Shap
   return grown(shape, paths, 'yet to be made');
 }
 
+/** Whether a path leads below a key of any name, where nothing stands: mostly a key with dots that lacks its quotes. */
+export function isBelowAnyKey(shape: Shape | undefined, [first, ...rest]: FieldPath): boolean {
+  if (shape === 'key') return rest.length > 0;
+  if (typeof shape !== 'object' || first === undefined) return false;
+  const key = toText(first);
+  return Object.hasOwn(shape, key) && isBelowAnyKey(shape[key], rest);
+}
+
 /** Whether the field and all below it are made later only. */
 export function isYetToBeMade(shape: Shape | undefined): boolean {
   if (typeof shape === 'object') return Object.values(shape).every(isYetToBeMade);

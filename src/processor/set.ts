@@ -1,6 +1,6 @@
 // Adds fields to events: which cluster, node or environment they are from.
 import { optional, Type, when } from '../config/schema.js';
-import { computedField } from '../event/audit.js';
+import { computedField, KNOWN_FIELDS } from '../event/audit.js';
 import type { EventBatch } from '../event/batch.js';
 import type { ByteString } from '../event/byte-string.js';
 import type { Fault } from '../event/fault.js';
@@ -8,6 +8,7 @@ import { parseFieldPath } from '../event/field-path.js';
 import type { FieldPath } from '../event/field-path.js';
 import { jsonString, newValueTree, setMembers, withMembers } from '../event/json-set.js';
 import type { NewValue } from '../event/json-set.js';
+import { isBelowAnyKey } from '../event/shape.js';
 import type { Shape } from '../event/shape.js';
 import { compileTemplate, parseTemplate } from '../event/template.js';
 import { defineProcessor } from '../pipeline/component.js';
@@ -78,7 +79,9 @@ function faultsOf(fields: Record<string, unknown>, known: Shape): Fault[] {
   const paths: { name: string; path: FieldPath }[] = [];
   for (const [name, value] of Object.entries(fields)) {
     const at = { path: ['fields', name] };
-    const parsed = parseFieldPath(name, 'anything');
+    const read = parseFieldPath(name, 'anything');
+    // As it is told where the field is asked for.
+    const parsed = 'path' in read && isBelowAnyKey(KNOWN_FIELDS, read.path) ? parseFieldPath(name) : read;
     if ('fault' in parsed) {
       faults.push({ ...parsed.fault, ...at, atKey: true });
     } else if (computedField(parsed.path) !== undefined) {

@@ -91,6 +91,7 @@ processors:
       ‸cluster.name: z
       a: '{{ ‸verb }}'
       a.‸.b: 1
+      annotations.headgate.‸io/node: x
 routes: [{ to: out }]
 sinks: { out: { type: stdout } }
 `,
@@ -99,6 +100,7 @@ sinks: { out: { type: stdout } }
       ['CONFIG_VALUE', 'can not both be set'],
       ['CONFIG_TEMPLATE_ABSENT', 'an event can lack `verb`'],
       ['CONFIG_FIELD', 'this can not stand in the name of a field'],
+      ['CONFIG_FIELD', '`annotations.headgate` has no fields', 'annotations["headgate.io/node…"]'],
     ],
     {},
     components,
