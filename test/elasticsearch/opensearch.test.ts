@@ -1,8 +1,13 @@
 // With a real OpenSearch: its `_bulk`, its answers and its data streams are taken as Elasticsearch's are.
 import t from 'tap';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { numberedLine } from '../helpers/audit-lines.js';
-import { allDocuments, call, putTemplate, startOpenSearch } from '../helpers/elasticsearch.js';
+import { allDocuments, call, eachDocument, putTemplate, startOpenSearch } from '../helpers/elasticsearch.js';
+import type { FoundDocument } from '../helpers/elasticsearch.js';
 import { TestSink } from '../helpers/elasticsearch-sink.js';
+import { complaints, headgate, reconcile } from '../helpers/headgate.js';
+import { temporaryDirectory } from '../helpers/temporary.js';
 import { until } from '../helpers/until.js';
 
 t.test('with flavor: opensearch', async (t) => {
@@ -47,6 +52,43 @@ t.test('with flavor: opensearch', async (t) => {
       [bad],
     );
   });
+
+  for (const format of ['native', 'ecs'])
+    t.test(
+      `what setup installs takes the events in the form ${format}, and repeated it changes nothing`,
+      async (t) => {
+        const root = temporaryDirectory(t);
+        mkdirSync(join(root, 'log'));
+        writeFileSync(join(root, 'log/audit.log'), lines.map((line) => `${line}\n`).join(''));
+        const name = `logs-headgate.${format}-test`;
+        const file = join(root, 'p.yaml');
+        writeFileSync(
+          file,
+          `source: { type: file, paths: ['${root}/log/audit.log'] }
+routes: [{ to: out }]
+sinks: { out: { type: elasticsearch, flavor: opensearch, nodes: ['${url}'], index: ${name}, format: ${format} } }
+`,
+        );
+        const setup = await headgate(['elasticsearch', 'setup', file]);
+        t.equal(setup.exitCode, 0, setup.stdout + setup.stderr);
+        t.match(setup.stdout, `created    index template headgate-${name}`);
+        t.match(setup.stdout, 'skipped    lifecycle: OpenSearch has Index State Management instead');
+        const run = await headgate(['run', '--once', '--state-dir', join(root, 'state'), file]);
+        t.equal(run.exitCode, 0, complaints(run));
+        t.equal(reconcile(run.counters['p'] ?? {}), undefined);
+        t.equal(run.counters['p']?.['headgate_events_delivered_total'], lines.length);
+        const documents: FoundDocument[] = [];
+        await eachDocument(url, name, (each) => documents.push(each));
+        t.equal(documents.length, lines.length);
+        t.ok(
+          documents.every(({ _index }) => _index.startsWith('.ds-')),
+          'in the data stream',
+        );
+        const again = await headgate(['elasticsearch', 'setup', file]);
+        t.equal(again.exitCode, 0);
+        t.notMatch(again.stdout, /^ +(created|changed|note|would|refused)/m);
+      },
+    );
 
   t.test('without it a server that is not Elasticsearch is told, and nothing is sent', async (t) => {
     const test = await TestSink.open(t, url, { index: 'other' });
