@@ -3,10 +3,10 @@
 // Where `ELASTICSEARCH_URL` is set, that server is used by tests that neither stop nor configure it.
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -225,14 +225,21 @@ export async function findElasticsearch(t: Teardown): Promise<{ url: string } | 
   return url === undefined ? startElasticsearch(t) : { url: url.replace(/\/$/, '') };
 }
 
-/** It is started again on the same port, so the port is chosen here. */
+/**
+ * It is started again on the same port, so the port is chosen here: below those that the kernel gives to connections and to
+ * servers of other tests, who else could take it before it is bound.
+ */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 30_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    server.close();
+    if (isFree) return port;
+  }
 }
 
 /** One request to a server; a JSON body, a JSON answer. Throws where it is not answered with 200. */
