@@ -16,9 +16,42 @@ export interface Member {
   valueEnd: number;
 }
 
+export interface NamedMember extends Member {
+  key: ByteString;
+}
+
+/** The members of an object that may turn out to be none, and where it ends; undefined where it is not valid. */
+export function readMembers(
+  reader: JsonReader,
+  at: number,
+): { members: NamedMember[]; end: number } | undefined {
+  const { data } = reader;
+  const members: NamedMember[] = [];
+  if (data[at] !== OPEN_BRACE) return undefined;
+  let p = reader.space(at + 1);
+  if (data[p] === CLOSE_BRACE) return { members, end: p + 1 };
+  for (;;) {
+    if (data[p] !== QUOTE) return undefined;
+    const keyStart = p;
+    p = reader.string(p + 1);
+    if (p < 0) return undefined;
+    const key = unescape(data, keyStart + 1, p - 1);
+    p = reader.space(p);
+    if (data[p] !== COLON) return undefined;
+    const valueStart = reader.space(p + 1);
+    const valueEnd = reader.value(valueStart);
+    if (valueEnd < 0) return undefined;
+    members.push({ key, keyStart, valueStart, valueEnd });
+    p = reader.space(valueEnd);
+    if (data[p] === CLOSE_BRACE) return { members, end: p + 1 };
+    if (data[p] !== COMMA) return undefined;
+    p = reader.space(p + 1);
+  }
+}
+
 /** The members of the object whose brace is at `at`, in their order. */
-export function membersOf(reader: JsonReader, at: number): (Member & { key: ByteString })[] {
-  const members: (Member & { key: ByteString })[] = [];
+export function membersOf(reader: JsonReader, at: number): NamedMember[] {
+  const members: NamedMember[] = [];
   eachMember(reader, at, (keyStart, keyEnd, valueStart, valueEnd) => {
     members.push({ key: unescape(reader.data, keyStart + 1, keyEnd), keyStart, valueStart, valueEnd });
   });
@@ -108,10 +141,9 @@ export class PathMembers {
   }
 }
 
-/** All members with one of the keys of `keys` inside the value at `at`, at any depth, but not inside each other. */
-export function* membersNamed(reader: JsonReader, at: number, keys: KeyNode): Generator<Member> {
+/** All members with one of the keys of `keys` inside the value `[at, end)`, at any depth, but not inside each other. */
+export function* membersNamed(reader: JsonReader, at: number, end: number, keys: KeyNode): Generator<Member> {
   const { data } = reader;
-  const end = reader.value(at);
   let p = at;
   while (p < end) {
     if (data[p] !== QUOTE) {

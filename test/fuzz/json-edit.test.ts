@@ -2,7 +2,7 @@
 import t from 'tap';
 import fc from 'fast-check';
 import { JsonEdits } from '../../src/event/json-edit.js';
-import { membersNamed, PathMembers } from '../../src/event/json-members.js';
+import { membersNamed, membersOf, PathMembers, readMembers } from '../../src/event/json-members.js';
 import { JsonReader } from '../../src/event/json-reader.js';
 import { jsonString, newValueTree, setMembers } from '../../src/event/json-set.js';
 import { buildKeyTrie } from '../../src/event/key-trie.js';
@@ -78,10 +78,32 @@ t.test('members that are cut are gone, all equal ones, and nothing else is', asy
   t.pass();
 });
 
+t.test('members are read of what is an object, whole and valid, and of nothing else', async (t) => {
+  // Whole ones, and such of which a byte was taken out or put in.
+  const texts = fc
+    .tuple(
+      objectText,
+      fc.nat(200),
+      fc.nat(1),
+      fc.constantFrom('', '"', '}', '{', ',', ':', '\\', ' ', '1', '\n'),
+    )
+    .map(([text, at, cut, put]) => text.slice(0, at) + put + text.slice(at + cut));
+  const property = fc.property(texts, (text) => {
+    const reader = new JsonReader();
+    reader.load(Buffer.from(`x${text}\n`, 'latin1'));
+    const end = text.startsWith('{') ? reader.value(1) : -1;
+    const read = readMembers(reader, 1);
+    if (!read) return end === -1;
+    return read.end === end && JSON.stringify(read.members) === JSON.stringify(membersOf(reader, 1));
+  });
+  fc.assert(property, { numRuns });
+  t.pass();
+});
+
 t.test('members of one name are found at any depth', async (t) => {
   const property = fc.property(objectText, keys, (text, key) => {
     const result = edited(text, (reader, edits) => {
-      for (const { keyStart, valueEnd } of membersNamed(reader, 1, buildKeyTrie([[key]])))
+      for (const { keyStart, valueEnd } of membersNamed(reader, 1, reader.value(1), buildKeyTrie([[key]])))
         edits.cutMember(keyStart, valueEnd);
     });
     return comparable(parseFirstWins(result)) === comparable(withoutNamed(parseFirstWins(text), key));

@@ -133,12 +133,12 @@ function secretsRule(
       );
       for (const body of members) {
         if (!BODIES.includes(body.key)) continue;
-        const { valueStart } = body;
+        const { valueStart, valueEnd } = body;
         if (isSecret || secrets.isBody(reader, valueStart)) {
           replacement.member(reader, body, edits);
           continue;
         }
-        for (const member of membersNamed(reader, valueStart, lastApplied))
+        for (const member of membersNamed(reader, valueStart, valueEnd, lastApplied))
           replacement.member(reader, member, edits);
         for (const { path, value } of patchOperations(reader, valueStart))
           if (path.includes(LAST_APPLIED)) replacement.member(reader, value, edits);

@@ -11,7 +11,8 @@ import {
   membersOf,
   stringAt,
 } from '../../event/json-members.js';
-import { JsonReader } from '../../event/json-reader.js';
+import type { NamedMember } from '../../event/json-members.js';
+import { BACKSLASH, JsonReader, QUOTE } from '../../event/json-reader.js';
 import { jsonString } from '../../event/json-set.js';
 import { buildKeyTrie } from '../../event/key-trie.js';
 import { isTruncatedValue, markTruncated, TRUNCATED, truncatedValue } from '../../event/truncated.js';
@@ -27,22 +28,27 @@ export const VALUE = 'headgate.io/value';
 export type DocumentForm = Pick<ElasticsearchOptions, 'format' | 'bodies'>;
 
 const NULL = 0x6e;
+const SPACE = 0x20;
 const managedFields = buildKeyTrie([[MANAGED_FIELDS]]);
 const WRAPPER_START = Buffer.from(`{"${VALUE}":`);
 const WRAPPER_END = Buffer.from('}');
 
-/** Takes `managedFields` out of the bodies of the event at `at`. */
-export function cutManagedFields(reader: JsonReader, at: number, edits: JsonEdits): void {
-  for (const { key, valueStart } of membersOf(reader, at)) {
+/** Takes `managedFields` out of the bodies among the members of an event. */
+export function cutManagedFields(
+  reader: JsonReader,
+  members: readonly NamedMember[],
+  edits: JsonEdits,
+): void {
+  for (const { key, valueStart, valueEnd } of members) {
     if (!BODIES.includes(key)) continue;
-    for (const { keyStart, valueEnd } of membersNamed(reader, valueStart, managedFields))
-      edits.cutMember(keyStart, valueEnd);
+    for (const managed of membersNamed(reader, valueStart, valueEnd, managedFields))
+      edits.cutMember(managed.keyStart, managed.valueEnd);
   }
 }
 
-/** Puts those bodies of the event at `at` into an object that a `flattened` field would not take. */
-export function wrapBodies(reader: JsonReader, at: number, edits: JsonEdits): void {
-  for (const { key, valueStart, valueEnd } of membersOf(reader, at)) {
+/** Puts those bodies among the members of an event into an object that a `flattened` field would not take. */
+export function wrapBodies(reader: JsonReader, members: readonly NamedMember[], edits: JsonEdits): void {
+  for (const { key, valueStart, valueEnd } of members) {
     if (!BODIES.includes(key) || isFlattenable(reader, valueStart)) continue;
     edits.insert(valueStart, WRAPPER_START);
     edits.insert(valueEnd, WRAPPER_END);
@@ -69,8 +75,23 @@ export function bodiesAsText(event: Buffer): Buffer {
   return edits.apply(event, 0, event.length);
 }
 
+/** JSON as a JSON string. Of what must be escaped there are mostly quotes and backslashes only. */
 function asText(json: Buffer): Buffer {
-  return toBuffer(jsonString(json.toString('latin1')));
+  let escapes = 0;
+  for (let i = 0; i < json.length; i++) {
+    const byte = json[i] as number;
+    if (byte === QUOTE || byte === BACKSLASH) escapes++;
+    else if (byte < SPACE) return toBuffer(jsonString(json.toString('latin1')));
+  }
+  const text = Buffer.allocUnsafe(json.length + escapes + 2);
+  text[0] = text[text.length - 1] = QUOTE;
+  let to = 1;
+  for (let i = 0; i < json.length; i++) {
+    const byte = json[i] as number;
+    if (byte === QUOTE || byte === BACKSLASH) text[to++] = BACKSLASH;
+    text[to++] = byte;
+  }
+  return text;
 }
 
 /**

@@ -10,6 +10,7 @@ import type { ByteString } from '../../event/byte-string.js';
 import type { FieldPath } from '../../event/field-path.js';
 import type { FieldRegistry } from '../../event/fields.js';
 import { JsonEdits } from '../../event/json-edit.js';
+import { readMembers } from '../../event/json-members.js';
 import { CLOSE_BRACE, isSpace, JsonReader, OPEN_BRACE, QUOTE } from '../../event/json-reader.js';
 import { jsonString, newValueTree, setMembers } from '../../event/json-set.js';
 import { parseTimestamp } from '../../event/timestamp.js';
@@ -91,12 +92,12 @@ export class DocumentEncoder {
     const edits = this.#edits;
     reader.load(batch.data);
     const at = reader.space(start);
-    const valueEnd = reader.value(at);
+    const read = readMembers(reader, at);
     // The scan of a line can stop early, and what is broken can't be changed safely.
-    if (valueEnd < 0 || reader.space(valueEnd) !== end) return undefined;
-    if (!this.#keepManagedFields) cutManagedFields(reader, at, edits);
-    if (!this.#asText) wrapBodies(reader, at, edits);
-    if (this.#ecs) renameAnnotations(reader, at, edits);
+    if (!read || reader.space(read.end) !== end) return undefined;
+    if (!this.#keepManagedFields) cutManagedFields(reader, read.members, edits);
+    if (!this.#asText) wrapBodies(reader, read.members, edits);
+    if (this.#ecs) renameAnnotations(reader, read.members, edits);
     if (hasAdded) setMembers(reader, at, newValueTree(this.#values(batch, i, ingested, origin)), edits);
     let event = edits.apply(batch.data, start, end);
     if (this.#asText) event = bodiesAsText(event);

@@ -10,6 +10,7 @@ import type { FieldPath } from '../../event/field-path.js';
 import type { FieldRegistry } from '../../event/fields.js';
 import type { JsonEdits } from '../../event/json-edit.js';
 import { isObjectAt, membersOf } from '../../event/json-members.js';
+import type { NamedMember } from '../../event/json-members.js';
 import type { JsonReader } from '../../event/json-reader.js';
 import { jsonString } from '../../event/json-set.js';
 
@@ -156,13 +157,17 @@ export function annotationKey(key: ByteString): ByteString {
   return key.replaceAll('.', '_');
 }
 
-/** Renames the annotations of the event at `at`, but none to what another is called. */
-export function renameAnnotations(reader: JsonReader, at: number, edits: JsonEdits): void {
-  for (const { key, valueStart } of membersOf(reader, at)) {
+/** Renames the annotations among the members of an event, but none to what another is called. */
+export function renameAnnotations(
+  reader: JsonReader,
+  members: readonly NamedMember[],
+  edits: JsonEdits,
+): void {
+  for (const { key, valueStart } of members) {
     if (key !== 'annotations' || !isObjectAt(reader, valueStart)) continue;
-    const members = membersOf(reader, valueStart);
-    const taken = new Set(members.map((member) => member.key));
-    for (const member of members) {
+    const annotations = membersOf(reader, valueStart);
+    const taken = new Set(annotations.map((member) => member.key));
+    for (const member of annotations) {
       const name = annotationKey(member.key);
       if (taken.has(name)) continue;
       taken.add(name);
