@@ -47,7 +47,7 @@ t.test('with bodies as text a body is the string of its JSON, without managedFie
   t.equal(document['requestObject'], body.replace('"managedFields":[{".":{}}]', ''));
   t.equal(document['responseObject'], '[1]');
   t.equal(parsed('{"requestObject":"5"}', { bodies: 'text' })['requestObject'], '"5"');
-  for (const body of ['{"a\\"\\\\":"\\u0001é"}', '{\t"a":\t"\\t\\\\"}'])
+  for (const body of ['{"a\\"\\\\":"\\u0001"}', '{\t"a":\t"\\t\\\\"}'])
     t.equal(parsed(`{"requestObject":${body}}`, { bodies: 'text' })['requestObject'], body);
   t.equal(parsed('{"requestObject":null}', { bodies: 'text' })['requestObject'], null);
 });
