@@ -25,56 +25,47 @@ export function readMembers(
   reader: JsonReader,
   at: number,
 ): { members: NamedMember[]; end: number } | undefined {
-  const { data } = reader;
   const members: NamedMember[] = [];
-  if (data[at] !== OPEN_BRACE) return undefined;
-  let p = reader.space(at + 1);
-  if (data[p] === CLOSE_BRACE) return { members, end: p + 1 };
-  for (;;) {
-    if (data[p] !== QUOTE) return undefined;
-    const keyStart = p;
-    p = reader.string(p + 1);
-    if (p < 0) return undefined;
-    const key = unescape(data, keyStart + 1, p - 1);
-    p = reader.space(p);
-    if (data[p] !== COLON) return undefined;
-    const valueStart = reader.space(p + 1);
-    const valueEnd = reader.value(valueStart);
-    if (valueEnd < 0) return undefined;
-    members.push({ key, keyStart, valueStart, valueEnd });
-    p = reader.space(valueEnd);
-    if (data[p] === CLOSE_BRACE) return { members, end: p + 1 };
-    if (data[p] !== COMMA) return undefined;
-    p = reader.space(p + 1);
-  }
+  const end = eachMember(reader, at, (keyStart, keyEnd, valueStart, valueEnd) => {
+    members.push({ key: unescape(reader.data, keyStart + 1, keyEnd), keyStart, valueStart, valueEnd });
+  });
+  return end < 0 ? undefined : { members, end };
 }
 
 /** The members of the object whose brace is at `at`, in their order. */
 export function membersOf(reader: JsonReader, at: number): NamedMember[] {
-  const members: NamedMember[] = [];
-  eachMember(reader, at, (keyStart, keyEnd, valueStart, valueEnd) => {
-    members.push({ key: unescape(reader.data, keyStart + 1, keyEnd), keyStart, valueStart, valueEnd });
-  });
-  return members;
+  return readMembers(reader, at)?.members ?? [];
 }
 
-/** Visits them without making anything of their keys, whose closing quote is at `keyEnd`. */
+/**
+ * Visits them without making anything of their keys, whose closing quote is at `keyEnd`. Returns where the object ends, -1
+ * where it is none or not valid, which may come out behind some of them.
+ */
 function eachMember(
   reader: JsonReader,
   at: number,
   visit: (keyStart: number, keyEnd: number, valueStart: number, valueEnd: number) => void,
-): void {
+): number {
   const { data } = reader;
+  if (data[at] !== OPEN_BRACE) return -1;
   let p = reader.space(at + 1);
-  while (data[p] === QUOTE) {
+  if (data[p] === CLOSE_BRACE) return p + 1;
+  for (;;) {
+    if (data[p] !== QUOTE) return -1;
     const keyStart = p;
     p = reader.string(p + 1);
+    if (p < 0) return -1;
     const keyEnd = p - 1;
-    const valueStart = reader.space(reader.space(p) + 1);
+    p = reader.space(p);
+    if (data[p] !== COLON) return -1;
+    const valueStart = reader.space(p + 1);
     const valueEnd = reader.value(valueStart);
+    if (valueEnd < 0) return -1;
     visit(keyStart, keyEnd, valueStart, valueEnd);
     p = reader.space(valueEnd);
-    if (data[p] === COMMA) p = reader.space(p + 1);
+    if (data[p] === CLOSE_BRACE) return p + 1;
+    if (data[p] !== COMMA) return -1;
+    p = reader.space(p + 1);
   }
 }
 
