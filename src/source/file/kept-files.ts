@@ -131,7 +131,7 @@ export class KeptFiles {
     const kept = await lstatIfThere(this.#context.fs, pathOf(retained));
     if (!kept || file.is(kept)) return;
     // What is kept compressed was compared when it was linked.
-    if (retained.isGzip || kept.size >= file.size) return file.releaseUnnamed();
+    if (retained.name.endsWith('.gz') || kept.size >= file.size) return file.releaseUnnamed();
     this.remove(retained);
     file.retained = undefined;
     this.sightingOf(file).needsCopy = false;

@@ -28,7 +28,6 @@ export interface RetainedFile {
   name: string;
   /** The backup's name without `.gz`. */
   stem: string;
-  isGzip: boolean;
 }
 
 /** The directory of one followed path below `root`. */
@@ -171,15 +170,14 @@ export class RetainDirectory {
   }
 
   #nameOf(file: FollowedFile, stem: string): RetainedFile {
-    const { ino, isGzip } = file;
-    return { directory: this.directory, name: `${stem}~${String(ino)}${isGzip ? '.gz' : ''}`, stem, isGzip };
+    const name = `${stem}~${String(file.ino)}${file.isGzip ? '.gz' : ''}`;
+    return { directory: this.directory, name, stem };
   }
 
   #parse(name: string): RetainedFile | undefined {
-    const [, stem, , suffix] = KEPT_NAME.exec(name) ?? [];
+    const stem = KEPT_NAME.exec(name)?.[1];
     const backup = stem === undefined ? undefined : parseBackupName(this.#liveName, stem);
-    if (!backup || backup.isGzip) return undefined;
-    return { directory: this.directory, name, stem: backup.stem, isGzip: suffix !== undefined };
+    return backup && !backup.isGzip ? { directory: this.directory, name, stem: backup.stem } : undefined;
   }
 }
 
