@@ -86,7 +86,7 @@ export class IndexNames {
 
   /** `overflow` is a template that validation has passed, of text and time only. */
   constructor(text: string, maxGroups: number, overflow: string | undefined, fields: FieldRegistry) {
-    this.#template = parsed(text);
+    this.#template = indexTemplateOf(text);
     const { parts, unit } = this.#template;
     this.#values = parts.flatMap((part) =>
       part.kind === 'value' ? [compileAlternatives(part.alternatives, fields)] : [],
@@ -146,7 +146,8 @@ function lengthFirst(text: ByteString): ByteString {
   return `${text.length}:${text}`;
 }
 
-function parsed(text: string): PathTemplate {
+/** The template of a validated name. */
+export function indexTemplateOf(text: string): PathTemplate {
   const result = parseIndexTemplate(text, 'anything');
   if ('faults' in result) throw new Error(`impossible: unvalidated index ${JSON.stringify(text)}`);
   return result.template;

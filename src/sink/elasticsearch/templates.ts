@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { bytesOf } from '../../config/units.js';
 import { toText } from '../../event/byte-string.js';
 import type { PathPart } from '../files/path-template.js';
-import { parseIndexTemplate } from './index-name.js';
+import { indexTemplateOf } from './index-name.js';
 import { mappingsOf, TEMPLATE_VERSION } from './mappings.js';
 import type { Mapping } from './mappings.js';
 import type { ElasticsearchOptions } from './options.js';
@@ -76,9 +76,7 @@ function resource(kind: Resource['kind'], name: string, path: string, body: Mapp
 }
 
 function partsOf(index: string): readonly PathPart[] {
-  const parsed = parseIndexTemplate(index, 'anything');
-  if ('faults' in parsed) throw new Error(`impossible: unvalidated index ${JSON.stringify(index)}`);
-  return parsed.template.parts;
+  return indexTemplateOf(index).parts;
 }
 
 function patternOf(parts: readonly PathPart[]): string {
